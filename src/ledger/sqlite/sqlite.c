@@ -344,8 +344,8 @@ void
 sqlite_bind_text(struct sqlite *s, size_t n, int at, const char *text,
     size_t len)
 {
-	(void)sqlite3_bind_text64(prepared(s, n), at, text, len, SQLITE_STATIC,
-	    SQLITE_UTF8);
+	(void)sqlite3_bind_text64(prepared(s, n), at, text != NULL ? text : "",
+	    len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 void

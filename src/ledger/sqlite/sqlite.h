@@ -75,7 +75,7 @@ int		 sqlite_number(struct sqlite *, const char *sql, int64_t *);
 
 /*
  * Binds a parameter of statement `n`, counted from 1. The bytes must stay valid
- * until the statement is done.
+ * until the statement is done. NULL is the empty text.
  */
 void		 sqlite_bind(struct sqlite *, size_t n, int at, int64_t);
 void		 sqlite_bind_text(struct sqlite *, size_t n, int at,

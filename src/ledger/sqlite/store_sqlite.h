@@ -270,15 +270,18 @@ void			 store_note(struct store *);
 int			 store_find(struct store *, int statement, int64_t *);
 int			 store_one(struct store *, enum statement, int64_t *);
 
+/* Runs a statement without results; its parameters are numbers. 0 or -1. */
+int			 store_run(struct store *, enum statement,
+			    size_t count, const int64_t *parameter);
+
 /* Runs a statement that writes. If that fails, the batch's commit fails. */
 void			 store_write(struct store *, int statement);
 
 int			 store_put_number(struct store *, const char *,
 			    int64_t);
 
-/* A number of mail_state; 0 if missing. 0 or -1. */
-int			 store_find_number(struct store *, const char *,
-			    int64_t *);
+/* Missing numbers are 0. 0 or -1. */
+int			 store_read_numbers(struct store *, struct numbers *);
 
 /* The hash of an id, by which runs and the tail find it. */
 uint64_t		 store_hash(const struct store *, const char *id,

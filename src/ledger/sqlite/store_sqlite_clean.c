@@ -28,18 +28,15 @@ const struct store_pace	store_pace = { INT64_C(500000), 4 };
 static int
 begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
 {
-	int64_t	ahead;
+	const int64_t	range[] = { kept->first, kept->last };
+	int64_t		ahead;
 
 	if (!narrows && store_forget_runs(s) == -1)
 		return -1;
 	sqlite_bind(s->db, CLEAN_AHEAD, 1, kept->last);
-	sqlite_bind(s->db, CLEAN_VOID, 1, kept->first);
-	sqlite_bind(s->db, CLEAN_VOID, 2, kept->last);
-	sqlite_bind(s->db, CLEAN_CORRECTIONS, 1, kept->first);
-	sqlite_bind(s->db, CLEAN_CORRECTIONS, 2, kept->last);
 	if (store_one(s, CLEAN_AHEAD, &ahead) == -1 ||
-	    sqlite_step(s->db, CLEAN_VOID) == -1 ||
-	    sqlite_step(s->db, CLEAN_CORRECTIONS) == -1 ||
+	    store_run(s, CLEAN_VOID, 2, range) == -1 ||
+	    store_run(s, CLEAN_CORRECTIONS, 2, range) == -1 ||
 	    sqlite_step(s->db, RUNS_CHANGED) == -1 ||
 	    store_put_number(s, "oldest", kept->first) == -1 ||
 	    store_put_number(s, "newest", kept->last) == -1 ||
@@ -57,10 +54,11 @@ begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
  * deleted, or the newest row, whose rowid is then given out a second time.
  */
 static int
-clean_rows(struct store *s, const struct store_kept *kept, size_t max,
-    int64_t *position, int64_t *deleted)
+clean_rows(struct store *s, const struct numbers *n,
+    const struct store_kept *kept, size_t max, int64_t *position,
+    int64_t *deleted)
 {
-	int64_t	from = *position, end = INT64_MAX, ahead, newest, left;
+	int64_t	from = *position, end = INT64_MAX, ahead, left;
 
 	if (from == AT_ROWS)
 		from = INT64_MIN;
@@ -72,37 +70,19 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 2, end);
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 3, kept->last);
 	if (store_one(s, CLEAN_AHEAD_ROWS, &ahead) == -1 ||
-	    store_one(s, LAST, &newest) == -1)
-		return -1;
-	sqlite_bind(s->db, CLEAN, 1, from);
-	sqlite_bind(s->db, CLEAN, 2, end);
-	sqlite_bind(s->db, CLEAN, 3, kept->first);
-	sqlite_bind(s->db, CLEAN, 4, kept->last);
-	if (sqlite_step(s->db, CLEAN) == -1)
+	    store_run(s, CLEAN, 4, (const int64_t[]) { from, end, kept->first,
+	    kept->last }) == -1)
 		return -1;
 	*deleted = sqlite_changes(s->db);
-	sqlite_bind(s->db, CLEAN_TAGS, 1, from);
-	sqlite_bind(s->db, CLEAN_TAGS, 2, end);
-	sqlite_bind(s->db, CLEAN_TAGS, 3,
-	    num_sub_clamp(kept->last, WINDOW_SKEW + TAG_SECONDS));
-	if (sqlite_step(s->db, CLEAN_TAGS) == -1 ||
+	if (store_run(s, CLEAN_TAGS, 3, (const int64_t[]) { from, end,
+	    num_sub_clamp(kept->last, WINDOW_SKEW + TAG_SECONDS) }) == -1 ||
 	    store_one(s, LAST, &left) == -1)
 		return -1;
-	if ((ahead != 0 || left != newest) &&
+	if ((ahead != 0 || left != n->last) &&
 	    sqlite_step(s->db, ROWS_CHANGED) == -1)
 		return -1;
 	*position = end == INT64_MAX ? AT_VALUES : end;
 	return 0;
-}
-
-static void
-bind_key(struct store *s, enum statement n, int at, const struct str *id,
-    const struct str *value)
-{
-	/* The bytes of an empty string may be NULL, which is no text in SQL. */
-	sqlite_bind_text(s->db, n, at, id->len > 0 ? id->data : "", id->len);
-	sqlite_bind_text(s->db, n, at + 1, value->len > 0 ? value->data : "",
-	    value->len);
 }
 
 /* Deletes old values, in the order of their key: they have no other. */
@@ -111,44 +91,40 @@ clean_values(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position)
 {
 	const enum statement	 find = CLEAN_VALUES_END, gone = CLEAN_VALUES;
-	struct str		 id, value;
-	const char		*text;
-	size_t			 len;
-	int			 more;
+	const char		*id = NULL, *value = NULL;
+	size_t			 idlen, valuelen;
+	int			 more, ret;
 
-	bind_key(s, find, 1, &s->clean_id, &s->clean_value);
+	sqlite_bind_text(s->db, find, 1, s->clean_id.data, s->clean_id.len);
+	sqlite_bind_text(s->db, find, 2, s->clean_value.data,
+	    s->clean_value.len);
 	sqlite_bind(s->db, find, 3, (int64_t)max - 1);
 	if ((more = sqlite_step(s->db, find)) == -1)
 		return -1;
-	str_init(&id);
-	str_init(&value);
-	if (more == 1) {
-		text = sqlite_column_text(s->db, find, 0, &len);
-		str_add(&id, text, len);
-		text = sqlite_column_text(s->db, find, 1, &len);
-		str_add(&value, text, len);
-		sqlite_reset(s->db, find);
-		bind_key(s, gone, 4, &id, &value);
-	} else {
-		/* The last ones: an empty blob is greater than any text. */
-		sqlite_bind_blob(s->db, gone, 4, "", 0);
-		sqlite_bind_blob(s->db, gone, 5, "", 0);
-	}
-	bind_key(s, gone, 1, &s->clean_id, &s->clean_value);
+	sqlite_bind_text(s->db, gone, 1, s->clean_id.data, s->clean_id.len);
+	sqlite_bind_text(s->db, gone, 2, s->clean_value.data,
+	    s->clean_value.len);
 	sqlite_bind(s->db, gone, 3, kept->first);
+	/* After the last ones: an empty blob is greater than any text. */
+	sqlite_bind_blob(s->db, gone, 4, "", 0);
+	sqlite_bind_blob(s->db, gone, 5, "", 0);
 	sqlite_bind(s->db, gone, 6, kept->last);
-	if (sqlite_step(s->db, gone) == -1) {
-		str_clear(&id);
-		str_clear(&value);
-		return -1;
+	if (more == 1) {
+		id = sqlite_column_text(s->db, find, 0, &idlen);
+		value = sqlite_column_text(s->db, find, 1, &valuelen);
+		sqlite_bind_text(s->db, gone, 4, id, idlen);
+		sqlite_bind_text(s->db, gone, 5, value, valuelen);
 	}
-	str_clear(&s->clean_id);
-	str_clear(&s->clean_value);
-	s->clean_id = id;
-	s->clean_value = value;
+	ret = sqlite_step(s->db, gone);
 	if (more == 0)
 		*position = AT_REST;
-	return 0;
+	else {
+		s->clean_id.len = s->clean_value.len = 0;
+		str_add(&s->clean_id, id, idlen);
+		str_add(&s->clean_value, value, valuelen);
+		sqlite_reset(s->db, find);
+	}
+	return ret;
 }
 
 /*
@@ -156,27 +132,18 @@ clean_values(struct store *s, const struct store_kept *kept, size_t max,
  * runs, and so do runs without any valid counts.
  */
 static int
-clean_rest(struct store *s, int64_t *position)
+clean_rest(struct store *s, const struct numbers *n, int64_t *position)
 {
-	int64_t	last, horizon;
-
-	if (s->indexed) {
-		if (store_one(s, LAST, &last) == -1 ||
-		    store_find_number(s, "horizon", &horizon) == -1)
-			return -1;
-		if (last - horizon <= store_sizes.load &&
-		    store_drop_index(s) == -1)
-			return -1;
-	}
-	if (sqlite_step(s->db, CLEAN_RUNS) == -1)
+	if (s->indexed && n->last - n->horizon <= store_sizes.load &&
+	    store_drop_index(s) == -1)
 		return -1;
-	if (sqlite_changes(s->db) > 0 && sqlite_step(s->db, RUNS_CHANGED) == -1)
-		return -1;
-	if (store_put_number(s, "oldest", STORE_OLDEST) == -1 ||
-	    store_put_number(s, "newest", STORE_NEWEST) == -1)
+	if (sqlite_step(s->db, CLEAN_RUNS) == -1 ||
+	    (sqlite_changes(s->db) > 0 &&
+	    sqlite_step(s->db, RUNS_CHANGED) == -1))
 		return -1;
 	*position = AT_END;
-	return 0;
+	return store_put_number(s, "oldest", STORE_OLDEST) == -1 ||
+	    store_put_number(s, "newest", STORE_NEWEST) == -1 ? -1 : 0;
 }
 
 /* One step, inside a transaction. */
@@ -184,32 +151,30 @@ static int
 clean_some(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
-	int64_t	oldest, newest, lacks;
-	bool	narrows;
+	struct numbers	n;
+	int64_t		lacks;
+	bool		narrows;
 
-	if (store_find_number(s, "oldest", &oldest) == -1 ||
-	    store_find_number(s, "newest", &newest) == -1)
+	if (store_read_numbers(s, &n) == -1)
 		return -1;
 	/* Is this the range of this cleaning, or of one that deletes more? */
-	if (oldest < kept->first || newest > kept->last) {
+	if (n.oldest < kept->first || n.newest > kept->last) {
 		sqlite_bind(s->db, CLEAN_LACKS, 1, kept->last);
 		if (store_one(s, CLEAN_LACKS, &lacks) == -1)
 			return -1;
-		narrows = oldest == STORE_OLDEST ||
-		    (oldest <= kept->first && lacks == 0);
+		narrows = n.oldest == STORE_OLDEST ||
+		    (n.oldest <= kept->first && lacks == 0);
 		*position = AT_ROWS;
 		if (begin_rows(s, kept, narrows) == -1)
 			return -1;
 	}
-	if (*position == AT_ROWS) {
-		str_clear(&s->clean_id);
-		str_clear(&s->clean_value);
-	}
+	if (*position == AT_ROWS)
+		s->clean_id.len = s->clean_value.len = 0;
 	if (*position >= AT_ROWS)
-		return clean_rows(s, kept, max, position, deleted);
+		return clean_rows(s, &n, kept, max, position, deleted);
 	if (*position == AT_VALUES)
 		return clean_values(s, kept, max, position);
-	return clean_rest(s, position);
+	return clean_rest(s, &n, position);
 }
 
 enum store_result

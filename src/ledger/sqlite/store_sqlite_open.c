@@ -224,16 +224,16 @@ rows_kept(struct store *s)
 static int
 check_runs(struct store *s, bool kept)
 {
-	int64_t	fold;
-	int	there;
+	struct numbers	n;
+	int		there;
 
 	there = is_true(s, "SELECT count(*) = 3 FROM sqlite_master"
 	    " WHERE type = 'trigger' AND tbl_name = 'mail_count' AND name IN"
 	    " ('mail_count_deleted', 'mail_count_updated',"
 	    " 'mail_count_inserted')");
-	if (there == -1 || store_find_number(s, "fold", &fold) == -1)
+	if (there == -1 || store_read_numbers(s, &n) == -1)
 		return -1;
-	if (there == 1 && kept && fold == (int64_t)s->fold)
+	if (there == 1 && kept && n.fold == (int64_t)s->fold)
 		return 0;
 	if (store_put_number(s, "fold", (int64_t)s->fold) == -1 ||
 	    sqlite_exec(s->db, triggers) == -1)

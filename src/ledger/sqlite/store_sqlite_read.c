@@ -79,28 +79,6 @@ read_news(struct store *s, const struct store_reader *reader)
 }
 
 static int
-read_numbers(struct store *s, struct numbers *n)
-{
-	if (sqlite_step(s->db, NUMBERS) != 1)
-		return -1;
-	*n = (struct numbers) {
-		.changes = sqlite_column(s->db, NUMBERS, 0),
-		.horizon = sqlite_column(s->db, NUMBERS, 1),
-		.oldest = sqlite_column(s->db, NUMBERS, 2),
-		.newest = sqlite_column(s->db, NUMBERS, 3),
-		.cleaned = sqlite_column(s->db, NUMBERS, 4),
-		.runs = sqlite_column(s->db, NUMBERS, 5),
-		.fold = sqlite_column(s->db, NUMBERS, 6),
-		.key[0] = (uint64_t)sqlite_column(s->db, NUMBERS, 7),
-		.key[1] = (uint64_t)sqlite_column(s->db, NUMBERS, 8),
-		.last = sqlite_column(s->db, NUMBERS, 9),
-		.corrected = sqlite_column(s->db, NUMBERS, 10) != 0
-	};
-	sqlite_reset(s->db, NUMBERS);
-	return 0;
-}
-
-static int
 take_numbers(struct store *s, const struct numbers *n,
     const struct store_reader *reader)
 {
@@ -155,7 +133,7 @@ store_sync(struct store *s, const struct store_reader *reader)
 	if (version == s->version)
 		return !s->behind || s->searched;
 	if (store_one(s, SCHEMA_VERSION, &schema) == -1 ||
-	    (schema == s->schema && read_numbers(s, &numbers) == -1))
+	    (schema == s->schema && store_read_numbers(s, &numbers) == -1))
 		return -1;
 	/* A daemon with another fold_case replaces the runs. */
 	if (schema != s->schema || numbers.fold != (int64_t)s->fold) {

@@ -237,27 +237,16 @@ store_job_choose(struct store *s, bool quiet)
 /* --- the steps of a job --- */
 
 static int
-discard(struct store *s, int64_t number)
-{
-	sqlite_bind(s->db, RUN_DISCARD, 1, number);
-	return sqlite_step(s->db, RUN_DISCARD);
-}
-
-static int
 job_begin(struct store *s)
 {
 	struct run	*run = &s->job.run;
 
 	/* Its parts are deleted after the next reading of the runs. */
-	if (s->left != 0 && discard(s, s->left) == -1)
+	if ((s->left != 0 && store_run(s, RUN_DISCARD, 1, &s->left) == -1) ||
+	    store_one(s, RUN_NUMBER, &run->number) == -1)
 		return -1;
-	if (store_one(s, RUN_NUMBER, &run->number) == -1)
-		return -1;
-	sqlite_bind(s->db, RUN_NEW, 1, run->number);
-	sqlite_bind(s->db, RUN_NEW, 2, clock_wall());
-	sqlite_bind(s->db, RUN_NEW, 3, run->level);
-	sqlite_bind(s->db, RUN_NEW, 4, run->bits);
-	return sqlite_step(s->db, RUN_NEW);
+	return store_run(s, RUN_NEW, 4, (const int64_t[]) { run->number,
+	    clock_wall(), run->level, run->bits });
 }
 
 /* Adds the valid counts of one part of a source to `all`. */
@@ -362,7 +351,8 @@ job_finish(struct store *s)
 			return -1;
 	} else
 		for (i = 0; i < STORE_MERGE; i++)
-			if (discard(s, s->job.source[i]->number) == -1)
+			if (store_run(s, RUN_DISCARD, 1,
+			    &s->job.source[i]->number) == -1)
 				return -1;
 	return sqlite_step(s->db, RUNS_CHANGED);
 }
@@ -434,21 +424,19 @@ store_obsolete_run(const struct store *s)
 int
 store_delete_run(struct store *s, struct run *run)
 {
+	const int64_t	parts[] = { runs_part(run, 0),
+	    runs_part(run, (size_t)1 << STORE_PART_BITS) };
+
 	/*
 	 * A process that still writes the run, but is slow, must not complete
 	 * it.
 	 */
-	if (discard(s, run->number) == -1)
-		return -1;
-	sqlite_bind(s->db, PARTS_GONE, 1, runs_part(run, 0));
-	sqlite_bind(s->db, PARTS_GONE, 2, runs_part(run, (size_t)1 <<
-	    STORE_PART_BITS));
-	if (sqlite_step(s->db, PARTS_GONE) == -1)
+	if (store_run(s, RUN_DISCARD, 1, &run->number) == -1 ||
+	    store_run(s, PARTS_GONE, 2, parts) == -1)
 		return -1;
 	if (sqlite_changes(s->db) > 0)
 		return 0;
-	sqlite_bind(s->db, RUN_GONE, 1, run->number);
-	if (sqlite_step(s->db, RUN_GONE) == -1 ||
+	if (store_run(s, RUN_GONE, 1, &run->number) == -1 ||
 	    sqlite_step(s->db, RUNS_CHANGED) == -1)
 		return -1;
 	s->seen.runs++;

@@ -233,6 +233,17 @@ store_one(struct store *s, enum statement n, int64_t *out)
 	return store_find(s, n, out) == 1 ? 0 : -1;
 }
 
+int
+store_run(struct store *s, enum statement n, size_t count,
+    const int64_t *parameter)
+{
+	size_t	i;
+
+	for (i = 0; i < count; i++)
+		sqlite_bind(s->db, n, (int)i + 1, parameter[i]);
+	return sqlite_step(s->db, n);
+}
+
 void
 store_write(struct store *s, int n)
 {
@@ -249,11 +260,25 @@ store_put_number(struct store *s, const char *name, int64_t value)
 }
 
 int
-store_find_number(struct store *s, const char *name, int64_t *value)
+store_read_numbers(struct store *s, struct numbers *n)
 {
-	*value = 0;
-	sqlite_bind_text(s->db, NUMBER, 1, name, strlen(name));
-	return store_find(s, NUMBER, value) == -1 ? -1 : 0;
+	if (sqlite_step(s->db, NUMBERS) != 1)
+		return -1;
+	*n = (struct numbers) {
+		.changes = sqlite_column(s->db, NUMBERS, 0),
+		.horizon = sqlite_column(s->db, NUMBERS, 1),
+		.oldest = sqlite_column(s->db, NUMBERS, 2),
+		.newest = sqlite_column(s->db, NUMBERS, 3),
+		.cleaned = sqlite_column(s->db, NUMBERS, 4),
+		.runs = sqlite_column(s->db, NUMBERS, 5),
+		.fold = sqlite_column(s->db, NUMBERS, 6),
+		.key[0] = (uint64_t)sqlite_column(s->db, NUMBERS, 7),
+		.key[1] = (uint64_t)sqlite_column(s->db, NUMBERS, 8),
+		.last = sqlite_column(s->db, NUMBERS, 9),
+		.corrected = sqlite_column(s->db, NUMBERS, 10) != 0
+	};
+	sqlite_reset(s->db, NUMBERS);
+	return 0;
 }
 
 uint64_t
