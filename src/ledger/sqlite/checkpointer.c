@@ -20,12 +20,9 @@
 #define NICE		10
 #define FIRST_FD	10		/* the checkpointer's own are above */
 #define WAIT_MS		1000
-#define GOODBYE_MS	2000
-#define RELEASE_MS	500
 
 #define ASK_COPY	'c'
 #define ASK_CLOSE	'd'
-#define ASK_END		'e'
 
 struct checkpointer {
 	int	fd;
@@ -47,7 +44,7 @@ checkpointer_serve(int fd, int directory, const char *name)
 	char			 reason[256], what;
 	bool			 stale = false;
 
-	while (read(fd, &what, 1) == 1 && what != ASK_END) {
+	while (read(fd, &what, 1) == 1) {
 		if (what == ASK_CLOSE || (db != NULL &&
 		    sqlite_look(db) != SQLITE_FILES_OURS)) {
 			sqlite_close(db);
@@ -170,9 +167,9 @@ checkpointer_busy(const struct checkpointer *k)
 }
 
 int
-checkpointer_release(struct checkpointer *k)
+checkpointer_release(struct checkpointer *k, int ms)
 {
-	struct mono	deadline = clock_after(clock_mono(), RELEASE_MS);
+	struct mono	deadline = clock_after(clock_mono(), ms);
 
 	checkpointer_say(k, ASK_CLOSE);
 	while (k->outstanding > 0)
@@ -183,22 +180,10 @@ checkpointer_release(struct checkpointer *k)
 }
 
 void
-checkpointer_stop(struct checkpointer *k)
-{
-	char	what;
-
-	if (k == NULL)
-		return;
-	checkpointer_say(k, ASK_END);
-	while (checkpointer_wait(k, GOODBYE_MS) == 1 &&
-	    read(k->fd, &what, 1) > 0)
-		;
-	checkpointer_leave(k);
-}
-
-void
 checkpointer_leave(struct checkpointer *k)
 {
+	if (k == NULL)
+		return;
 	close(k->fd);
 	free(k);
 }

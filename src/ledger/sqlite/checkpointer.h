@@ -36,17 +36,14 @@ bool		 checkpointer_busy(const struct checkpointer *);
 
 /*
  * Makes the checkpointer close the files and waits until it has. -1: it did not
- * within half a second, or is gone.
+ * within `ms`, or is gone.
  */
-int		 checkpointer_release(struct checkpointer *);
+int		 checkpointer_release(struct checkpointer *, int ms);
 
 /*
- * Ends the checkpointer, waits at most two seconds until it has closed the
- * files, and frees it. NULL is legal.
+ * Frees it without waiting: the process ends when it sees the closed socket.
+ * NULL is legal.
  */
-void		 checkpointer_stop(struct checkpointer *);
-
-/* Frees it without waiting: the process ends when it sees the closed socket. */
 void		 checkpointer_leave(struct checkpointer *);
 
 #endif

@@ -25,6 +25,8 @@
 #define QUIET_NS	INT64_C(10000000000)
 #define SHRINK_NS	INT64_C(10000000000)	/* between tries */
 #define MS_NS		INT64_C(1000000)
+#define RELEASE_MS	500		/* for the checkpointer to close */
+#define GOODBYE_MS	2000		/* the same, at the end */
 #define NAME_SIZE	264		/* of a file, with its suffix */
 
 const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SQLITE;
@@ -149,7 +151,7 @@ go_away(struct store *s)
 	store_unload(s);
 	store_free_runs(s);
 	if (s->checkpointer != NULL &&
-	    checkpointer_release(s->checkpointer) == -1)
+	    checkpointer_release(s->checkpointer, RELEASE_MS) == -1)
 		lose_checkpointer(s);
 	sqlite_close(s->db);
 	s->db = NULL;
@@ -310,7 +312,9 @@ store_close(struct store *s)
 	 * The last process to close the file copies the whole log and removes
 	 * it.
 	 */
-	checkpointer_stop(s->checkpointer);
+	if (s->checkpointer != NULL)
+		(void)checkpointer_release(s->checkpointer, GOODBYE_MS);
+	checkpointer_leave(s->checkpointer);
 	s->checkpointer = NULL;
 	go_away(s);
 	str_clear(&s->buffer);
