@@ -12,9 +12,6 @@
 #define AT_REST		INT64_C(-3)
 
 #define TAG_SECONDS	7200	/* longer than caches need tags */
-#define FREE_PAGES	1000	/* fewer are kept for new rows */
-#define FREE_SHARE	4
-#define FREE_STEP	"100"
 
 /* Decisions wait for the lock of a step. */
 const struct store_pace	store_pace = { INT64_C(500000), 4 };
@@ -204,28 +201,22 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 /* --- space --- */
 
 /*
- * Only if the file was created with incremental vacuum, and if much of it is
- * free: new rows fill the rest.
+ * Only if the file was created with incremental vacuum, and if a quarter of it
+ * is free, and at least 1000 pages: new rows fill the rest.
  */
 static enum store_result
 reclaim(struct store *s, bool *done)
 {
 	enum store_result	result;
-	int64_t			mode, unused, pages;
+	int64_t			much;
 
 	*done = true;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	if (sqlite_number(s->db, "PRAGMA auto_vacuum", &mode) == -1 ||
-	    sqlite_number(s->db, "PRAGMA freelist_count", &unused) == -1 ||
-	    sqlite_number(s->db, "PRAGMA page_count", &pages) == -1)
+	if (store_one(s, MUCH_FREE, &much) == -1 || (much != 0 &&
+	    sqlite_exec(s->db, "PRAGMA incremental_vacuum(100)") == -1))
 		return store_failed(s);
-	if (mode != 2 || unused < FREE_PAGES || unused < pages / FREE_SHARE)
-		return STORE_OK;
-	if (sqlite_exec(s->db, "PRAGMA incremental_vacuum(" FREE_STEP ")") ==
-	    -1)
-		return store_failed(s);
-	*done = false;
+	*done = much == 0;
 	return STORE_OK;
 }
 

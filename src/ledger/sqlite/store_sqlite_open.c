@@ -248,19 +248,17 @@ check_runs(struct store *s, bool kept)
 static int
 make_key(struct store *s)
 {
-	static const char *const	name[2] = { "key1", "key2" };
-	int64_t				random;
-	size_t				i;
+	int64_t	key[2];
+	char	*sql;
+	int	 ret;
 
-	for (i = 0; i < 2; i++) {
-		arc4random_buf(&random, sizeof(random));
-		sqlite_bind_text(s->db, FIRST_NUMBER, 1, name[i],
-		    strlen(name[i]));
-		sqlite_bind(s->db, FIRST_NUMBER, 2, random);
-		if (sqlite_step(s->db, FIRST_NUMBER) == -1)
-			return -1;
-	}
-	return 0;
+	arc4random_buf(key, sizeof(key));
+	sql = alloc_printf("INSERT OR IGNORE INTO mail_state VALUES"
+	    " ('key1', %lld), ('key2', %lld)", (long long)key[0],
+	    (long long)key[1]);
+	ret = sqlite_exec(s->db, sql);
+	free(sql);
+	return ret;
 }
 
 /* SQLite counts the changes of the schema. Remember the count after ours. */
@@ -270,14 +268,6 @@ keep_schema(struct store *s)
 	if (store_one(s, SCHEMA_VERSION, &s->schema) == -1)
 		return -1;
 	return store_put_number(s, "schema", s->schema);
-}
-
-/* Whether the file has the current format. 1, 0 or -1. */
-static int
-is_format(struct store *s)
-{
-	return is_true(s, "SELECT EXISTS (SELECT 1 FROM mail_state"
-	    " WHERE name = 'format' AND value = " FORMAT ")");
 }
 
 /* Creates everything that is missing, in one transaction. */
@@ -294,7 +284,8 @@ upgrade(struct store *s)
 	    (aside = has(s, "mail_count", "tag", NULL)) == -1 ||
 	    (aside == 1 && sqlite_exec(s->db, set_aside) == -1) ||
 	    schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
-	    (format = is_format(s)) == -1 ||
+	    (format = is_true(s, "SELECT count(*) FROM mail_state"
+	    " WHERE name = 'format' AND value = " FORMAT)) == -1 ||
 	    (format == 0 && sqlite_exec(s->db, old_format) == -1) ||
 	    sqlite_exec(s->db, tables) == -1)
 		return -1;
@@ -314,52 +305,54 @@ upgrade(struct store *s)
 
 /*
  * Whether the schema is unchanged since the last upgrade(), and that was by a
- * version which knew the newest table.
+ * version which knew the newest table and this format, with this fold_case.
  */
 static bool
 is_ours(struct store *s)
 {
-	int64_t	known, fold;
+	char	*sql;
+	bool	 ours;
 
-	return is_true(s, "SELECT count(*) = 5 FROM sqlite_master"
-	    " WHERE name IN ('mail_state', 'limit_lock', 'mail_notice',"
-	    " 'mail_refusal', 'mail_habit')") == 1 &&
-	    is_format(s) == 1 &&
-	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("fold") ", -1)",
-	    &fold) == 0 && fold == (int64_t)s->fold &&
-	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("schema") ", -1)",
-	    &known) == 0 &&
-	    store_one(s, SCHEMA_VERSION, &s->schema) == 0 && s->schema == known;
-}
-
-/* Runs a pragma that a read-only file may refuse. */
-static int
-pragma(struct store *s, const char *sql)
-{
-	if (sqlite_exec(s->db, sql) == 0 ||
-	    sqlite_fault(s->db) == SQLITE_FAULT_READONLY)
-		return 0;
-	return -1;
+	sql = alloc_printf("SELECT count(*) = 8 FROM ("
+	    "SELECT 1 FROM sqlite_master WHERE name IN ('mail_state',"
+	    " 'limit_lock', 'mail_notice', 'mail_refusal', 'mail_habit')"
+	    " UNION ALL SELECT 1 FROM mail_state"
+	    " WHERE (name = 'format' AND value = " FORMAT ")"
+	    " OR (name = 'fold' AND value = %d) OR (name = 'schema' AND"
+	    " value = (SELECT schema_version FROM pragma_schema_version)))",
+	    (int)s->fold);
+	ours = is_true(s, sql) == 1 &&
+	    store_one(s, SCHEMA_VERSION, &s->schema) == 0;
+	free(sql);
+	return ours;
 }
 
 int
 store_prepare(struct store *s)
 {
-	int	there;
+	const char *const	pragma[] = {
+		/* Must come first in a new file: frees space in steps. */
+		"PRAGMA auto_vacuum = INCREMENTAL",
+		"PRAGMA temp_store = MEMORY",
+		"PRAGMA cache_size = -8192",
+		"PRAGMA journal_mode = WAL",
+		/*
+		 * Some systems' SQLite overwrites every freed page, which made
+		 * the drop of an index of a million rows write 33 MB under the
+		 * lock.
+		 */
+		"PRAGMA secure_delete = FAST",
+		s->full ? "PRAGMA synchronous = FULL" :
+		    "PRAGMA synchronous = NORMAL"
+	};
+	size_t			i;
+	int			there;
 
-	/* Must come first in a new file: lets space be returned in steps. */
-	if (pragma(s, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
-	    sqlite_exec(s->db, "PRAGMA temp_store = MEMORY") == -1 ||
-	    sqlite_exec(s->db, "PRAGMA cache_size = -8192") == -1 ||
-	    pragma(s, "PRAGMA journal_mode = WAL") == -1 ||
-	    /*
-	     * Some systems' SQLite overwrites every freed page, which made the
-	     * drop of an index of a million rows write 33 MB under the lock.
-	     */
-	    sqlite_exec(s->db, "PRAGMA secure_delete = FAST") == -1 ||
-	    sqlite_exec(s->db, s->full ? "PRAGMA synchronous = FULL" :
-	    "PRAGMA synchronous = NORMAL") == -1)
-		return -1;
+	/* A read-only file may refuse some of them. */
+	for (i = 0; i < sizeof(pragma) / sizeof(pragma[0]); i++)
+		if (sqlite_exec(s->db, pragma[i]) == -1 &&
+		    sqlite_fault(s->db) != SQLITE_FAULT_READONLY)
+			return -1;
 	if (!is_ours(s) && upgrade(s) == -1)
 		return -1;
 	/* The index of 1.x on (id, date). */

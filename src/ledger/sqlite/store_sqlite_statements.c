@@ -141,6 +141,10 @@ const char *const	store_statements[STATEMENT__MAX] = {
 	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
 	    " WHERE state = 1 AND (newest < since OR oldest > until)",
 
+	[MUCH_FREE] = "SELECT auto_vacuum = 2 AND freelist_count >= 1000"
+	    " AND freelist_count >= page_count / 4 FROM pragma_auto_vacuum,"
+	    " pragma_freelist_count, pragma_page_count",
+
 	STORE_HIT_STATEMENTS,
 
 	[OVERRIDES] = "SELECT id, kind, amount, expires, since, who, reason"
