@@ -34,6 +34,8 @@ teardown(void **state)
 	write_errno = read_errno = 0;
 	rig_free(*state);
 	store_sizes.tail = 50000;
+	store_sizes.chunk = 200000;
+	store_sizes.load = 100000;
 	return 0;
 }
 
@@ -173,6 +175,46 @@ disk_is_full_now_and_then(void **state)
 	rig_reopen(r);
 	assert_int_equal(rig_one(r, "bob", 1, n, 86400), VERDICT_REFUSED);
 	assert_int_equal(rig_one(r, "bob", 1, n + 1, 86400), VERDICT_ACCEPTED);
+}
+
+/* While the last of an older program's rows are read with a batch. */
+static void
+disk_is_full_while_old_rows_are_read(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 n = 0;
+	int		 failures = 0;
+	bool		 fails;
+
+	store_sizes.tail = 100;
+	store_sizes.load = 1000;
+	store_sizes.chunk = 900;
+	rig_close(r);
+	outsider_drop(r->outsider, r->path);
+	(void)rig_sql(r, "CREATE TABLE mail_count (id varchar(40) NOT NULL,"
+	    " date bigint NOT NULL, recipient_count int DEFAULT 1,"
+	    " instance varchar(40) NOT NULL, protocol_state varchar(10)"
+	    " NOT NULL);"
+	    "CREATE INDEX mail_count_index ON mail_count (id, date)");
+	rig_fill(r, "bob", 2000, 1);
+	rig_open(r);
+	do {
+		fails = n > 0 && r->store->job.parts == 0 &&
+		    r->store->last - r->store->read < 500;
+		write_errno = fails ? ENOSPC : 0;
+		failures += fails;
+		n += rig_one(r, "eve", 1, 100000, 3600) == VERDICT_ACCEPTED;
+	} while (r->store->behind && failures < 3);
+	write_errno = 0;
+	assert_true(failures > 0);
+	assert_int_equal(rig_one(r, "eve", 1, n + 1, 3600), VERDICT_ACCEPTED);
+	assert_int_equal(rig_one(r, "eve", 1, n + 1, 3600), VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "eve"), n + 1);
+	/* What the cache has not is in the tail. */
+	rig_idle(r);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "eve", 1, n + 1, 3600), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "eve", 1, n + 2, 3600), VERDICT_ACCEPTED);
 }
 
 /* --- the file --- */
@@ -547,6 +589,7 @@ main(void)
 		TEST(disk_cannot_be_written),
 		TEST(disk_cannot_be_read),
 		TEST(disk_is_full_now_and_then),
+		TEST(disk_is_full_while_old_rows_are_read),
 		TEST(database_is_locked),
 		TEST(locked_at_the_start),
 		TEST(locked_for_a_moment),

@@ -246,7 +246,6 @@ struct store {
 	struct appended		*append;
 	size_t			 nappend;
 	size_t			 appends;	/* room */
-	int64_t			 before;	/* `last` when it began */
 	bool			 failed;
 	struct store_reader	 reader;	/* the last batch's */
 	int64_t			 batched;	/* when that was, ns */
@@ -320,7 +319,10 @@ int			 store_copy_log(struct store *, bool quiet);
  */
 enum store_result	 store_hurry(struct store *);
 
-/* Does a part of the current job, before the commit of a batch. */
+/*
+ * Does a part of the current job, at the end of a batch, before its rows are
+ * written.
+ */
 void			 store_work(struct store *);
 
 /* --- store_sqlite_open.c --- */

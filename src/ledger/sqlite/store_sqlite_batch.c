@@ -108,10 +108,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		return store_failed(s);
 	if (known == 0)
 		return store_hurry(s);
-	if (read_batch(s, batch, reader) == -1)
-		return store_failed(s);
-	s->before = s->last;
-	return STORE_OK;
+	return read_batch(s, batch, reader) == -1 ? store_failed(s) : STORE_OK;
 }
 
 /* --- what is recorded --- */
@@ -205,7 +202,6 @@ write_rows(struct store *s)
 		}
 		store_write(s, n);
 	}
-	s->last += (int64_t)s->nappend;
 }
 
 /* The tags of the rows that have one, by rowid. */
@@ -224,7 +220,7 @@ write_tags(struct store *s)
 			if (s->append[at].row.tag == 0)
 				continue;
 			sqlite_bind(s->db, n, (int)i * 2 + 1,
-			    s->before + 1 + (int64_t)at);
+			    s->last + 1 + (int64_t)at);
 			sqlite_bind(s->db, n, (int)i * 2 + 2,
 			    s->append[at].row.tag);
 			i++;
@@ -241,6 +237,7 @@ rows_committed(struct store *s)
 	struct store_cursor	*cursor;
 	size_t			 i;
 
+	s->last += (int64_t)s->nappend;
 	s->cached = s->last;
 	if (s->behind)
 		return;
@@ -264,9 +261,10 @@ enum store_result
 store_commit(struct store *s, bool *later)
 {
 	*later = false;
+	/* First: it may read rows, and must not read those of the batch. */
+	store_work(s);
 	write_rows(s);
 	write_tags(s);
-	store_work(s);
 	if (!s->failed && sqlite_step(s->db, DO_COMMIT) == 0) {
 		rows_committed(s);
 		store_job_over(s, true);
@@ -274,16 +272,12 @@ store_commit(struct store *s, bool *later)
 		return STORE_OK;
 	}
 	store_job_over(s, false);
-	s->last = s->before;
 	return store_failed(s);
 }
 
 void
 store_rollback(struct store *s)
 {
-	if (s->db == NULL)
-		return;
-	s->last = s->before;
-	store_job_over(s, false);
-	(void)sqlite_step(s->db, DO_ROLLBACK);
+	if (s->db != NULL)
+		(void)sqlite_step(s->db, DO_ROLLBACK);
 }
