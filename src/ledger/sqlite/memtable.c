@@ -43,8 +43,7 @@ struct memtable {
 	size_t			 rows;
 	int64_t			 oldest;
 	int64_t			 newest;
-	struct memtable_id	**divided;
-	size_t			*start;		/* of each part in `divided` */
+	size_t			*end;		/* of each part in `place` */
 	unsigned int		 bits;
 	struct pack_count	*found;
 	size_t			 finds;		/* room */
@@ -84,8 +83,7 @@ memtable_free(struct memtable *t)
 	map_free(t->map);
 	free(t->place);
 	free(t->count);
-	free(t->divided);
-	free(t->start);
+	free(t->end);
 	free(t->found);
 	free(t);
 }
@@ -248,25 +246,25 @@ memtable_part_of(const struct memtable *t, const struct memtable_id *e)
 void
 memtable_divide(struct memtable *t, unsigned int bits)
 {
-	size_t	parts = (size_t)1 << bits, ids = memtable_ids(t), i;
+	struct memtable_id	**divided;
+	size_t			  parts = (size_t)1 << bits, i, at = 0, n;
 
-	free(t->divided);
-	free(t->start);
 	t->bits = bits;
-	t->divided = alloc_zero(ids + 1, sizeof(t->divided[0]));
-	t->start = alloc_zero(parts + 1, sizeof(t->start[0]));
-	for (i = 0; i < ids; i++)
-		t->start[memtable_part_of(t, t->place[i]) + 1]++;
-	for (i = 1; i <= parts; i++)
-		t->start[i] += t->start[i - 1];
-	for (i = 0; i < ids; i++)
-		t->divided[t->start[memtable_part_of(t, t->place[i])]++] =
+	t->end = alloc_zero(parts, sizeof(t->end[0]));
+	for (i = 0; i < memtable_ids(t); i++)
+		t->end[memtable_part_of(t, t->place[i])]++;
+	/* From the size of each part to its start, which placing advances. */
+	for (i = 0; i < parts; i++) {
+		n = t->end[i];
+		t->end[i] = at;
+		at += n;
+	}
+	divided = alloc_zero(at + 1, sizeof(divided[0]));
+	for (i = 0; i < at; i++)
+		divided[t->end[memtable_part_of(t, t->place[i])]++] =
 		    t->place[i];
-	/*
-	 * Placing advanced each start to that of the next part: move them back.
-	 */
-	memmove(t->start + 1, t->start, parts * sizeof(t->start[0]));
-	t->start[0] = 0;
+	free(t->place);
+	t->place = divided;
 }
 
 void
@@ -274,10 +272,10 @@ memtable_part(struct memtable *t, size_t part, struct str *out,
     struct bloom *filter)
 {
 	const struct memtable_id	*e;
-	size_t			 i, n;
+	size_t				 i, n;
 
-	for (i = t->start[part]; i < t->start[part + 1]; i++) {
-		e = t->divided[i];
+	for (i = part == 0 ? 0 : t->end[part - 1]; i < t->end[part]; i++) {
+		e = t->place[i];
 		if ((n = memtable_counts(t, e)) == 0)
 			continue;
 		pack_id(out, e->id, e->idlen, t->found, n);

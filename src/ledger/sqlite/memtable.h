@@ -46,8 +46,8 @@ size_t		 memtable_find(struct memtable *, uint64_t hash, const char *id,
 void		 memtable_forget(struct memtable *, int64_t first);
 
 /*
- * Divides the ids into 2^bits parts by the first bits of their hashes; nothing
- * may be added after that.
+ * Divides the ids into 2^bits parts by the first bits of their hashes, once;
+ * nothing may be added after that.
  */
 void		 memtable_divide(struct memtable *, unsigned int bits);
 

@@ -164,7 +164,9 @@ store_failed(struct store *s)
 	bool			damaged = s->damaged;
 	int64_t			now = clock_mono().ns;
 
-	store_note(s);
+	(void)strlcpy(s->error, damaged ? "a part of mail_part is damaged:"
+	    " the counts are rebuilt from the rows" : sqlite_error(s->db),
+	    sizeof(s->error));
 	if (sqlite_in_transaction(s->db))
 		(void)sqlite_step(s->db, DO_ROLLBACK);
 	if (fault == SQLITE_FAULT_BUSY && !damaged)

@@ -260,9 +260,6 @@ struct store {
 
 extern const char *const	store_statements[STATEMENT__MAX];
 
-/* Copies the reason of the last fault for store_error(). */
-void			 store_note(struct store *);
-
 /*
  * The first column of the statement's only row. store_find: 1; 0: there is no
  * row, and the number stays; -1. store_one: 0 or -1.

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "ledger/sqlite/store_sqlite.h"
 #include "lib/clock.h"
 
@@ -77,7 +79,7 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 		    list[i].idlen, &list[i].text) != -1)
 			continue;
 		list[i].failed = true;
-		store_note(s);
+		(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
 	}
 	return STORE_OK;
 }

@@ -9,16 +9,14 @@
 static const char *
 folded(struct store *s, const char *id, size_t idlen)
 {
-	size_t	from = 0, i;
+	const char	*colon = NULL;
+	size_t		 from, i;
 
 	if (s->fold == FOLD_NONE)
 		return id;
-	if (s->fold == FOLD_VALUE) {
-		while (from < idlen && id[from] != ':')
-			from++;
-		if (from == idlen)
-			from = 0;
-	}
+	if (s->fold == FOLD_VALUE)
+		colon = memchr(id, ':', idlen);
+	from = colon != NULL ? (size_t)(colon - id) : 0;
 	for (i = from; i < idlen && (id[i] < 'A' || id[i] > 'Z'); i++)
 		;
 	if (i == idlen)

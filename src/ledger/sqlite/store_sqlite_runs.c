@@ -160,19 +160,7 @@ job_flush(struct store *s)
 	memtable_divide(s->frozen, run->bits);
 }
 
-/* Chooses the oldest runs of a level. False: there are not enough. */
-static bool
-choose_sources(struct store *s, unsigned int level)
-{
-	size_t	i, n = 0;
-
-	for (i = 0; i < s->nrun && n < STORE_MERGE; i++)
-		if (s->run[i].state == RUN_WHOLE && s->run[i].level == level)
-			s->job.source[n++] = &s->run[i];
-	return n == STORE_MERGE;
-}
-
-/* Merges runs of the lowest level that has enough of them. */
+/* Merges the oldest runs of the lowest level that has enough of them. */
 static void
 job_merge(struct store *s)
 {
@@ -180,13 +168,17 @@ job_merge(struct store *s)
 	const struct run	*source;
 	unsigned int		 level, bits = BITS_MAX;
 	int64_t			 most = 0;
-	size_t			 i;
+	size_t			 i, n = 0;
 
-	for (level = 0; !choose_sources(s, level); level++)
-		if (level == LEVEL_MAX)
-			return;
+	for (level = 0; n < STORE_MERGE && level <= LEVEL_MAX; level++)
+		for (i = n = 0; i < s->nrun && n < STORE_MERGE; i++)
+			if (s->run[i].state == RUN_WHOLE &&
+			    s->run[i].level == level)
+				s->job.source[n++] = &s->run[i];
+	if (n < STORE_MERGE)
+		return;
 	*run = (struct run) {
-		.level = level + 1,
+		.level = level,		/* one above the sources */
 		.oldest = INT64_MAX,
 		.newest = INT64_MIN,
 		.since = STORE_OLDEST,

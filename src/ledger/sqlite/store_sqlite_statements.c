@@ -207,18 +207,6 @@ struct store_sizes	store_sizes = {
 	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000
 };
 
-void
-store_note(struct store *s)
-{
-	if (s->damaged)
-		(void)strlcpy(s->error,
-		    "a part of mail_part is damaged: the counts"
-		    " are rebuilt from the rows",
-		    sizeof(s->error));
-	else
-		(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
-}
-
 int
 store_find(struct store *s, int n, int64_t *out)
 {

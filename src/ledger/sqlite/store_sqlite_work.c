@@ -99,21 +99,23 @@ store_work(struct store *s)
 	}
 }
 
-/* --- while no charge waits --- */
-
 /*
- * Does work in a transaction of its own. First reports what others did
- * meanwhile to the cache, as a batch would.
+ * Work in a transaction of its own. First it reports what others did meanwhile
+ * to the cache, as a batch would.
  */
-static bool
-idle_work(struct store *s)
+int
+store_idle(struct store *s)
 {
 	bool	good;
 
+	/* Before the first batch the state that a job needs is not known. */
+	if (s->db == NULL || s->tail == NULL || clock_mono().ns < s->rest ||
+	    !work_due(s))
+		return store_copy_log(s, true);
 	if (sqlite_step(s->db, DO_BEGIN) == -1 ||
 	    store_sync(s, &s->reader) == -1) {
 		(void)store_failed(s);
-		return false;
+		return store_copy_log(s, true);
 	}
 	good = s->moved ||
 	    work_until(s, clock_mono().ns + SLICE_NS, true) == 0;
@@ -123,15 +125,5 @@ idle_work(struct store *s)
 		s->version = s->seen.runs = -1;
 		s->rest = clock_mono().ns + REST_NS;
 	}
-	return good && !s->moved;
-}
-
-int
-store_idle(struct store *s)
-{
-	/* Before the first batch the state that a job needs is not known. */
-	if (s->db != NULL && s->tail != NULL && clock_mono().ns >= s->rest &&
-	    work_due(s) && idle_work(s))
-		return 0;
-	return store_copy_log(s, true);
+	return good && !s->moved ? 0 : store_copy_log(s, true);
 }
