@@ -160,7 +160,8 @@ sqlite_open(int directory, const char *name, int busy_ms,
 		(void)strlcpy(reason, "this SQLite has no unix VFS", size);
 		goto fail;
 	}
-	path = alloc_printf("/%s", name);
+	/* Not ":memory:" or a URI, whatever the name is. */
+	path = alloc_printf("./%s", name);
 	code = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE |
 	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
 	    "unix");

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ledger/sqlite/sqlite_directory.h"
@@ -14,49 +15,28 @@ static int	base = -1;
 /* SQLite calls these functions with its own types; its off_t has 64 bits. */
 _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, as in SQLite");
 
-/* SQLite gets absolute names without a directory: "/db.sqlite3". */
-static const char *
-inside(const char *path)
+static int
+inside_open(const char *name, int flags, int mode)
 {
-	while (*path == '/')
-		path++;
-	return *path == '\0' ? "." : path;
+	return openat(base, name, flags | O_NOFOLLOW, mode);
 }
 
 static int
-inside_open(const char *path, int flags, int mode)
+inside_access(const char *name, int mode)
 {
-	return openat(base, inside(path), flags | O_NOFOLLOW, mode);
+	return faccessat(base, name, mode, 0);
 }
 
 static int
-inside_access(const char *path, int mode)
+inside_stat(const char *name, struct stat *sb)
 {
-	return faccessat(base, inside(path), mode, 0);
+	return fstatat(base, name, sb, 0);
 }
 
 static int
-inside_stat(const char *path, struct stat *sb)
+inside_unlink(const char *name)
 {
-	return fstatat(base, inside(path), sb, 0);
-}
-
-static int
-inside_lstat(const char *path, struct stat *sb)
-{
-	return fstatat(base, inside(path), sb, AT_SYMLINK_NOFOLLOW);
-}
-
-static int
-inside_unlink(const char *path)
-{
-	return unlinkat(base, inside(path), 0);
-}
-
-static ssize_t
-inside_readlink(const char *path, char *buf, size_t size)
-{
-	return readlinkat(base, inside(path), buf, size);
+	return unlinkat(base, name, 0);
 }
 
 /*
@@ -101,6 +81,15 @@ inside_fcntl(int fd, int command, ...)
 	return result;
 }
 
+/* Names are relative to the directory, such as "./db.sqlite3". */
+static int
+inside_name(sqlite3_vfs *vfs, const char *name, int size, char *out)
+{
+	(void)vfs;
+	return strlcpy(out, name, (size_t)size) < (size_t)size ? SQLITE_OK :
+	    SQLITE_CANTOPEN;
+}
+
 int
 sqlite_directory_use(int directory)
 {
@@ -112,9 +101,7 @@ sqlite_directory_use(int directory)
 		{ "access",	(sqlite3_syscall_ptr)inside_access },
 		{ "stat",	(sqlite3_syscall_ptr)inside_stat },
 		{ "fcntl",	(sqlite3_syscall_ptr)inside_fcntl },
-		{ "lstat",	(sqlite3_syscall_ptr)inside_lstat },
 		{ "unlink",	(sqlite3_syscall_ptr)inside_unlink },
-		{ "readlink",	(sqlite3_syscall_ptr)inside_readlink },
 		{ "ftruncate",	(sqlite3_syscall_ptr)inside_truncate }
 	};
 	sqlite3_vfs	*vfs;
@@ -123,6 +110,7 @@ sqlite_directory_use(int directory)
 	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
 		return -1;
 	base = directory;
+	vfs->xFullPathname = inside_name;
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) !=
 		    SQLITE_OK)
