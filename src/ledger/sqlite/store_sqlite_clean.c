@@ -23,12 +23,18 @@ const struct store_pace	store_pace = { INT64_C(500000), 4 };
  * rows of the future: then the runs are written again.
  */
 static int
-begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
+begin_rows(struct store *s, const struct numbers *n,
+    const struct store_kept *kept)
 {
 	const int64_t	range[] = { kept->first, kept->last };
-	int64_t		ahead;
+	int64_t		lacks, ahead;
 
-	if (!narrows && store_forget_runs(s) == -1)
+	sqlite_bind(s->db, CLEAN_LACKS, 1, kept->last);
+	if (store_one(s, CLEAN_LACKS, &lacks) == -1)
+		return -1;
+	if (n->oldest != STORE_OLDEST &&
+	    (n->oldest > kept->first || lacks != 0) &&
+	    store_forget_runs(s) == -1)
 		return -1;
 	sqlite_bind(s->db, CLEAN_AHEAD, 1, kept->last);
 	if (store_one(s, CLEAN_AHEAD, &ahead) == -1 ||
@@ -143,57 +149,38 @@ clean_rest(struct store *s, const struct numbers *n, int64_t *position)
 	    store_put_number(s, "newest", STORE_NEWEST) == -1 ? -1 : 0;
 }
 
-/* One step, inside a transaction. */
-static int
-clean_some(struct store *s, const struct store_kept *kept, size_t max,
-    int64_t *position, int64_t *deleted)
-{
-	struct numbers	n;
-	int64_t		lacks;
-	bool		narrows;
-
-	if (store_read_numbers(s, &n) == -1)
-		return -1;
-	/* Is this the range of this cleaning, or of one that deletes more? */
-	if (n.oldest < kept->first || n.newest > kept->last) {
-		sqlite_bind(s->db, CLEAN_LACKS, 1, kept->last);
-		if (store_one(s, CLEAN_LACKS, &lacks) == -1)
-			return -1;
-		narrows = n.oldest == STORE_OLDEST ||
-		    (n.oldest <= kept->first && lacks == 0);
-		*position = AT_ROWS;
-		if (begin_rows(s, kept, narrows) == -1)
-			return -1;
-	}
-	if (*position == AT_ROWS)
-		s->clean_id.len = s->clean_value.len = 0;
-	if (*position >= AT_ROWS)
-		return clean_rows(s, &n, kept, max, position, deleted);
-	if (*position == AT_VALUES)
-		return clean_values(s, kept, max, position);
-	return clean_rest(s, &n, position);
-}
-
 enum store_result
 store_clean(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
 	enum store_result	result;
-	int64_t			next = *position;
+	struct numbers		n;
+	int64_t			next = *position, count = 0;
 	int			ret;
 
 	*deleted = 0;
 	if ((result = store_begin_own(s)) != STORE_OK)
 		return result;
-	ret = clean_some(s, kept, max, &next, deleted);
-	result = store_end(s, ret != -1);
-	if (result != STORE_OK) {
-		*deleted = 0;
-		return result;
+	ret = store_read_numbers(s, &n);
+	/* Is this the range of this cleaning, or of one that deletes more? */
+	if (ret == 0 && (n.oldest < kept->first || n.newest > kept->last)) {
+		next = AT_ROWS;
+		ret = begin_rows(s, &n, kept);
 	}
+	if (next == AT_ROWS)
+		s->clean_id.len = s->clean_value.len = 0;
+	if (ret == 0 && next >= AT_ROWS)
+		ret = clean_rows(s, &n, kept, max, &next, &count);
+	else if (ret == 0 && next == AT_VALUES)
+		ret = clean_values(s, kept, max, &next);
+	else if (ret == 0)
+		ret = clean_rest(s, &n, &next);
+	if ((result = store_end(s, ret != -1)) != STORE_OK)
+		return result;
 	/* This process reads the file again with the next batch. */
 	s->version = -1;
 	*position = next;
+	*deleted = count;
 	(void)store_copy_log(s, true);
 	return STORE_OK;
 }

@@ -180,22 +180,6 @@ run(void *arg, const char *sql)
 
 /* --- ours --- */
 
-static int
-rebuild(struct store *s)
-{
-	int64_t	last;
-
-	if (sqlite_number(s->db, "SELECT ifnull(max(rowid), 0)"
-	    " FROM mail_count_old", &last) == -1)
-		return -1;
-	log_notice("%s: mail_count is rebuilt, up to row %lld", s->description,
-	    (long long)last);
-	if (sqlite_exec(s->db, rebuilt) == -1)
-		return -1;
-	log_notice("%s: mail_count is rebuilt", s->description);
-	return 0;
-}
-
 int
 store_forget_runs(struct store *s)
 {
@@ -276,6 +260,7 @@ upgrade(struct store *s)
 {
 	const struct schema_database	database = { has, run,
 	    NULL, s, false };
+	int64_t				last;
 	bool				changed;
 	int				kept, aside, format, once;
 
@@ -287,12 +272,19 @@ upgrade(struct store *s)
 	    (format = is_true(s, "SELECT count(*) FROM mail_state"
 	    " WHERE name = 'format' AND value = " FORMAT)) == -1 ||
 	    (format == 0 && sqlite_exec(s->db, old_format) == -1) ||
-	    sqlite_exec(s->db, tables) == -1)
+	    sqlite_exec(s->db, tables) == -1 ||
+	    (kept == 0 && sqlite_exec(s->db, "DELETE FROM mail_tag") == -1))
 		return -1;
-	if (kept == 0 && sqlite_exec(s->db, "DELETE FROM mail_tag") == -1)
-		return -1;
-	if (aside == 1 && rebuild(s) == -1)
-		return -1;
+	if (aside == 1) {
+		if (sqlite_number(s->db, "SELECT ifnull(max(rowid), 0)"
+		    " FROM mail_count_old", &last) == -1)
+			return -1;
+		log_notice("%s: mail_count is rebuilt, up to row %lld",
+		    s->description, (long long)last);
+		if (sqlite_exec(s->db, rebuilt) == -1)
+			return -1;
+		log_notice("%s: mail_count is rebuilt", s->description);
+	}
 	if (sqlite_exec(s->db, numbered) == -1 ||
 	    (once = is_true(s, "SELECT count(*) FROM sqlite_master"
 	    " WHERE name = 'limit_report_index'")) == -1 ||
