@@ -287,7 +287,7 @@ large_old_database(void **state)
 	assert_int_equal(sqlite_number(r->store->db, "PRAGMA secure_delete",
 	    &overwrites), 0);
 	assert_int_equal(overwrites, 2);
-	steps = sqlite_steps(r->store->db);
+	steps = r->store->db->steps;
 	assert_true(steps < 600);
 	assert_int_equal(rig_one(r, "eve", 1, 9, 3600), VERDICT_REFUSED);
 	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
@@ -591,9 +591,9 @@ steps_of(struct rig *r, const char *id)
 	int		i;
 
 	for (i = 0; i < 100; i++) {
-		before = sqlite_steps(r->store->db);
+		before = r->store->db->steps;
 		rig_one(r, id, 1, 10000000, 86400);
-		steps = sqlite_steps(r->store->db) - before;
+		steps = r->store->db->steps - before;
 		least = steps < least ? steps : least;
 	}
 	return least;
@@ -630,11 +630,11 @@ start_loads_whole_table(void **state)
 	rig_idle(r);
 	rig_reopen(r);
 	assert_int_equal(rig_one(r, "eve", 1, 6, 60), VERDICT_REFUSED);
-	steps = sqlite_steps(r->store->db);
+	steps = r->store->db->steps;
 	assert_true(steps < 1500);
 	/* Nor does an id with all these mails read them one by one. */
 	assert_int_equal(rig_one(r, "bob", 1, 50000, 86400), VERDICT_REFUSED);
-	assert_true(sqlite_steps(r->store->db) - steps < 200);
+	assert_true(r->store->db->steps - steps < 200);
 }
 
 static void

@@ -6,6 +6,7 @@
 #define BITS		10		/* bits per hash */
 #define PROBES		6
 #define BLOCK		64		/* bytes */
+#define MIX		UINT64_C(0x9e3779b97f4a7c15)
 
 static size_t
 bloom_size(size_t hashes)
@@ -73,17 +74,11 @@ bloom_block(const struct bloom *f, uint64_t hash)
 	    (size_t)((hash >> 32) * (f->len / BLOCK) >> 32) * BLOCK;
 }
 
-static uint64_t
-bloom_mix(uint64_t hash)
-{
-	return hash * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 void
 bloom_add(struct bloom *f, uint64_t hash)
 {
 	uint8_t		*block = bloom_block(f, hash);
-	uint64_t	 bits = bloom_mix(hash);
+	uint64_t	 bits = hash * MIX;
 	unsigned int	 i;
 
 	for (i = 0; i < PROBES; i++, bits >>= 9)
@@ -94,7 +89,7 @@ bool
 bloom_has(const struct bloom *f, uint64_t hash)
 {
 	const uint8_t	*block;
-	uint64_t	 bits = bloom_mix(hash);
+	uint64_t	 bits = hash * MIX;
 	unsigned int	 i;
 
 	if (f->len == 0)

@@ -56,7 +56,7 @@ checkpointer_serve(int fd, int directory, const char *name)
 				db = sqlite_open(directory, name, WAIT_MS, NULL,
 				    0, &fault, reason, sizeof(reason));
 			if (db != NULL)
-				(void)sqlite_checkpoint(db);
+				(void)sqlite_checkpoint(db, false);
 		}
 		if (write(fd, &what, 1) != 1)
 			break;

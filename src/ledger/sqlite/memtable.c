@@ -109,36 +109,6 @@ memtable_dates(const struct memtable *t, int64_t *oldest, int64_t *newest)
 
 /* --- growing --- */
 
-static struct memtable_id *
-memtable_id_new(struct memtable *t, uint64_t hash, const char *id, size_t idlen)
-{
-	struct memtable_id	*e;
-	struct chunk		*c = t->chunks;
-	size_t		 need;
-
-	need = (sizeof(*e) + idlen + 7) / 8 * 8;
-	if (c == NULL || c->size - c->used < need) {
-		c = alloc_resize(NULL, 1, sizeof(*c) + CHUNK + need);
-		c->used = 0;
-		c->size = CHUNK + need;
-		c->next = t->chunks;
-		t->chunks = c;
-	}
-	e = (struct memtable_id *)(void *)(c->bytes + c->used);
-	c->used += need;
-	e->node.hash = hash;
-	e->last = NONE;
-	e->counts = 0;
-	e->idlen = (uint32_t)idlen;
-	memcpy(e->id, id, idlen);
-	e->place = (uint32_t)memtable_ids(t);
-	t->place = alloc_room(t->place, e->place, &t->places,
-	    sizeof(t->place[0]));
-	t->place[e->place] = e;
-	map_insert(t->map, &e->node);
-	return e;
-}
-
 void
 memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 {
@@ -169,10 +139,31 @@ memtable_add(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
     int64_t date, int64_t amount)
 {
 	struct memtable_id	*e;
+	struct chunk		*c = t->chunks;
+	size_t			 need = (sizeof(*e) + idlen + 7) / 8 * 8;
 
 	e = (struct memtable_id *)map_find(t->map, hash, id, idlen);
-	if (e == NULL)
-		e = memtable_id_new(t, hash, id, idlen);
+	if (e == NULL) {
+		if (c == NULL || c->size - c->used < need) {
+			c = alloc_resize(NULL, 1, sizeof(*c) + CHUNK + need);
+			c->used = 0;
+			c->size = CHUNK + need;
+			c->next = t->chunks;
+			t->chunks = c;
+		}
+		e = (struct memtable_id *)(void *)(c->bytes + c->used);
+		c->used += need;
+		e->node.hash = hash;
+		e->last = NONE;
+		e->counts = 0;
+		e->place = (uint32_t)memtable_ids(t);
+		e->idlen = (uint32_t)idlen;
+		memcpy(e->id, id, idlen);
+		t->place = alloc_room(t->place, e->place, &t->places,
+		    sizeof(t->place[0]));
+		t->place[e->place] = e;
+		map_insert(t->map, &e->node);
+	}
 	memtable_add_at(t, e->place, date, amount);
 	return e->place;
 }

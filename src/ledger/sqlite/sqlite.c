@@ -19,36 +19,9 @@
 #define SHORT_WAITS	100
 #define PROGRESS_STEPS	1000	/* between looks at the clock */
 
-/* The database, its write-ahead log and the log's index. */
-#define FILES		3
 #define LOG_AT		1
 
-static const char *const	suffix[FILES] = { "", "-wal", "-shm" };
-
-struct place {
-	dev_t	dev;
-	ino_t	ino;
-	bool	known;		/* the last two are created later */
-};
-
-struct sqlite {
-	sqlite3			 *db;
-	char			 *name[FILES];
-	int			  directory;
-	struct place		  place[FILES];
-	const char *const	 *list;
-	size_t			  count;
-	sqlite3_stmt		**statement;
-	sqlite3_stmt		 *query;	/* of sqlite_query */
-	char			 *query_text;
-	int			  log_pages;
-	uint64_t		  steps;
-	int			  busy_ms;
-	int64_t			  busy_since;	/* ns */
-	int64_t			  query_until;	/* ns */
-	enum sqlite_fault	  fault;
-	char			  error[256];
-};
+static const char *const	suffix[SQLITE_FILES] = { "", "-wal", "-shm" };
 
 /* --- faults --- */
 
@@ -89,18 +62,6 @@ failed(struct sqlite *s, int code)
 	    sqlite3_errmsg(s->db) : sqlite3_errstr(code);
 	str_printable(s->error, sizeof(s->error), text, strlen(text));
 	return -1;
-}
-
-enum sqlite_fault
-sqlite_fault(const struct sqlite *s)
-{
-	return s->fault;
-}
-
-const char *
-sqlite_error(const struct sqlite *s)
-{
-	return s->error;
 }
 
 /* --- the connection --- */
@@ -146,8 +107,8 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	int				 code;
 
 	s = alloc_zero(1, sizeof(*s));
-	for (i = 0; i < FILES; i++)
-		s->name[i] = alloc_printf("%s%s", name, suffix[i]);
+	for (i = 0; i < SQLITE_FILES; i++)
+		s->file[i].name = alloc_printf("%s%s", name, suffix[i]);
 	s->directory = directory;
 	s->list = list;
 	s->count = count;
@@ -184,7 +145,7 @@ sqlite_open(int directory, const char *name, int busy_ms,
 		    NULL, NULL, NULL);
 	}
 	if (code != SQLITE_OK || sqlite_look(s) != SQLITE_FILES_OURS ||
-	    !s->place[0].known) {
+	    !s->file[0].known) {
 		if (code == SQLITE_OK)
 			code = SQLITE_CANTOPEN;
 		(void)failed(s, code);
@@ -209,8 +170,8 @@ sqlite_close(struct sqlite *s)
 		(void)sqlite3_finalize(s->statement[i]);
 	(void)sqlite3_finalize(s->query);
 	(void)sqlite3_close(s->db);
-	for (i = 0; i < FILES; i++)
-		free(s->name[i]);
+	for (i = 0; i < SQLITE_FILES; i++)
+		free(s->file[i].name);
 	free(s->statement);
 	free(s->query_text);
 	free(s);
@@ -223,8 +184,8 @@ is_ours(const struct sqlite *s, size_t i)
 {
 	struct stat	sb;
 
-	return fstatat(s->directory, s->name[i], &sb, 0) == 0 &&
-	    sb.st_dev == s->place[i].dev && sb.st_ino == s->place[i].ino;
+	return fstatat(s->directory, s->file[i].name, &sb, 0) == 0 &&
+	    sb.st_dev == s->file[i].dev && sb.st_ino == s->file[i].ino;
 }
 
 enum sqlite_files
@@ -233,16 +194,16 @@ sqlite_look(struct sqlite *s)
 	struct stat	sb;
 	size_t		i;
 
-	for (i = 0; i < FILES; i++) {
-		if (s->place[i].known && !is_ours(s, i))
+	for (i = 0; i < SQLITE_FILES; i++) {
+		if (s->file[i].known && !is_ours(s, i))
 			return i < LOG_AT ? SQLITE_FILES_OTHER :
 			    SQLITE_FILES_OTHER_LOG;
-		if (s->place[i].known ||
-		    fstatat(s->directory, s->name[i], &sb, 0) == -1)
+		if (s->file[i].known ||
+		    fstatat(s->directory, s->file[i].name, &sb, 0) == -1)
 			continue;
-		s->place[i].dev = sb.st_dev;
-		s->place[i].ino = sb.st_ino;
-		s->place[i].known = true;
+		s->file[i].dev = sb.st_dev;
+		s->file[i].ino = sb.st_ino;
+		s->file[i].known = true;
 	}
 	return SQLITE_FILES_OURS;
 }
@@ -252,9 +213,9 @@ sqlite_unlink_log(struct sqlite *s)
 {
 	size_t	i;
 
-	for (i = LOG_AT; i < FILES; i++)
-		if (s->place[i].known && is_ours(s, i))
-			(void)unlinkat(s->directory, s->name[i], 0);
+	for (i = LOG_AT; i < SQLITE_FILES; i++)
+		if (s->file[i].known && is_ours(s, i))
+			(void)unlinkat(s->directory, s->file[i].name, 0);
 }
 
 void
@@ -269,10 +230,10 @@ sqlite_denied(int directory, const char *name, char *which, size_t size)
 {
 	size_t	i;
 
-	for (i = 0; i <= FILES; i++) {
+	for (i = 0; i <= SQLITE_FILES; i++) {
 		/* A missing file can be created, if the directory permits. */
-		(void)snprintf(which, size, "%s%s", i < FILES ? name : ".",
-		    i < FILES ? suffix[i] : "");
+		(void)snprintf(which, size, "%s%s", i < SQLITE_FILES ? name : ".",
+		    i < SQLITE_FILES ? suffix[i] : "");
 		if (faccessat(directory, which, R_OK | W_OK, 0) == -1 &&
 		    (errno == EACCES || errno == EROFS || errno == EPERM))
 			return errno;
@@ -419,12 +380,6 @@ sqlite_changes(struct sqlite *s)
 	return sqlite3_changes(s->db);
 }
 
-uint64_t
-sqlite_steps(const struct sqlite *s)
-{
-	return s->steps;
-}
-
 /* The library calls it while a query runs; not 0 ends the query. */
 static int
 on_progress(void *arg)
@@ -471,30 +426,15 @@ sqlite_query(struct sqlite *s, const char *sql, int64_t until,
 /* --- the write-ahead log --- */
 
 int
-sqlite_checkpoint(struct sqlite *s)
+sqlite_checkpoint(struct sqlite *s, bool truncate)
 {
 	int	code;
 
-	code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-	    NULL, NULL);
-	return code == SQLITE_OK ? 0 : failed(s, code);
-}
-
-int
-sqlite_shrink_log(struct sqlite *s)
-{
-	int	code;
-
-	code = sqlite3_wal_checkpoint_v2(s->db, NULL,
-	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL, truncate ?
+	    SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (code != SQLITE_OK)
 		return failed(s, code);
-	s->log_pages = 0;
+	if (truncate)
+		s->log_pages = 0;
 	return 0;
-}
-
-int
-sqlite_log_pages(const struct sqlite *s)
-{
-	return s->log_pages;
 }

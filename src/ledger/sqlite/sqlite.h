@@ -1,6 +1,8 @@
 #ifndef SQLITE_H
 #define SQLITE_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,11 +11,8 @@
  * One connection to one SQLite file; only sqlite.c and sqlite_directory.c call
  * the library. The file is reached only through the descriptor of its
  * directory, so this works after chroot(2) and where a sandbox allows no paths.
- * Every fault is returned: its kind by sqlite_fault(), its text by
- * sqlite_error().
+ * Every fault is returned; its kind and text are in the struct.
  */
-struct sqlite;
-
 enum sqlite_fault {
 	SQLITE_NO_FAULT,
 	SQLITE_FAULT_BUSY,	/* locked by another process; retry */
@@ -21,6 +20,35 @@ enum sqlite_fault {
 	SQLITE_FAULT_FULL,	/* the disk is full; retry */
 	SQLITE_FAULT_SCHEMA,	/* a statement does not fit the tables */
 	SQLITE_FAULT_FILE	/* damaged, or an I/O error: reopen it */
+};
+
+/* The database, its write-ahead log and the log's index. */
+#define SQLITE_FILES	3
+
+struct sqlite {
+	/* For others to read. */
+	enum sqlite_fault	  fault;	/* the last one */
+	char			  error[256];	/* its text, printable */
+	int			  log_pages;	/* after the last commit */
+	uint64_t		  steps;	/* of statements: a measure of
+						   cost on any machine */
+	/* The rest is of sqlite.c. */
+	struct sqlite3		 *db;
+	int			  directory;
+	struct sqlite_place {
+		char		*name;
+		dev_t		 dev;
+		ino_t		 ino;
+		bool		 known;	/* the last two are created later */
+	}			  file[SQLITE_FILES];
+	const char *const	 *list;
+	size_t			  count;
+	struct sqlite3_stmt	**statement;
+	struct sqlite3_stmt	 *query;	/* of sqlite_query */
+	char			 *query_text;
+	int			  busy_ms;
+	int64_t			  busy_since;	/* ns */
+	int64_t			  query_until;	/* ns */
 };
 
 /*
@@ -116,28 +144,9 @@ int		 sqlite_query(struct sqlite *, const char *sql, int64_t until,
 
 /*
  * Checkpoint: copies as much of the write-ahead log into the file as possible.
- * 0 or -1.
+ * With `truncate` it then truncates the log, which works only while no process
+ * reads or writes the file. 0 or -1.
  */
-int		 sqlite_checkpoint(struct sqlite *);
-
-/*
- * The same, and then truncates the log; works only while no process reads or
- * writes the file. 0 or -1.
- */
-int		 sqlite_shrink_log(struct sqlite *);
-
-/* Pages in the write-ahead log after the last commit. */
-int		 sqlite_log_pages(const struct sqlite *);
-
-/*
- * Steps of statements so far: a measure of cost that does not depend on the
- * machine.
- */
-uint64_t	 sqlite_steps(const struct sqlite *);
-
-enum sqlite_fault	 sqlite_fault(const struct sqlite *);
-
-/* Printable, valid until the next call. */
-const char	*sqlite_error(const struct sqlite *);
+int		 sqlite_checkpoint(struct sqlite *, bool truncate);
 
 #endif

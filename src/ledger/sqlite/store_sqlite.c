@@ -92,7 +92,7 @@ shrink_log(struct store *s, int64_t now)
 	if (s->checkpointer != NULL && checkpointer_busy(s->checkpointer))
 		return (int)(COPY_NS / MS_NS);
 	s->shrink = now + SHRINK_NS;
-	if (sqlite_shrink_log(s->db) == -1)
+	if (sqlite_checkpoint(s->db, true) == -1)
 		return (int)(SHRINK_NS / MS_NS);
 	s->copied = s->largest = 0;
 	return -1;
@@ -110,7 +110,7 @@ store_copy_log(struct store *s, bool quiet)
 		lose_checkpointer(s);
 	if (s->db == NULL)
 		return -1;
-	pages = sqlite_log_pages(s->db);
+	pages = s->db->log_pages;
 	/* SQLite has restarted the log. */
 	if (pages < s->copied)
 		s->copied = 0;
@@ -127,7 +127,7 @@ store_copy_log(struct store *s, bool quiet)
 	    !(full && heard && now - s->finished >= COPY_NS))
 		checkpointer_ask(s->checkpointer);
 	else if (quiet || full) {
-		(void)sqlite_checkpoint(s->db);
+		(void)sqlite_checkpoint(s->db, false);
 		s->finished = now;
 	} else
 		return -1;
@@ -160,12 +160,12 @@ go_away(struct store *s)
 enum store_result
 store_failed(struct store *s)
 {
-	enum sqlite_fault	fault = sqlite_fault(s->db);
+	enum sqlite_fault	fault = s->db->fault;
 	bool			damaged = s->damaged;
 	int64_t			now = clock_mono().ns;
 
 	(void)strlcpy(s->error, damaged ? "a part of mail_part is damaged:"
-	    " the counts are rebuilt from the rows" : sqlite_error(s->db),
+	    " the counts are rebuilt from the rows" : s->db->error,
 	    sizeof(s->error));
 	if (sqlite_in_transaction(s->db))
 		(void)sqlite_step(s->db, DO_ROLLBACK);
@@ -175,7 +175,7 @@ store_failed(struct store *s)
 	/* A full disk: make room in the log for the next writes. */
 	if (fault == SQLITE_FAULT_FULL && now - s->copy >= COPY_NS) {
 		s->copy = now;
-		(void)sqlite_checkpoint(s->db);
+		(void)sqlite_checkpoint(s->db, false);
 	}
 	if (fault == SQLITE_FAULT_FILE)
 		sqlite_distrust(s->db);
@@ -242,7 +242,7 @@ store_ready(struct store *s)
 		log_warning("%s: the %s another file now", s->description,
 		    files == SQLITE_FILES_OTHER ? "database is" :
 		    "database's log is missing or");
-		(void)sqlite_checkpoint(s->db);
+		(void)sqlite_checkpoint(s->db, false);
 		if (files == SQLITE_FILES_OTHER)
 			sqlite_unlink_log(s->db);
 	} else if (!s->moved && !(s->readonly && (look ||

@@ -231,6 +231,7 @@ struct store {
 	/* --- counts --- */
 	struct run		*run;		/* whole and obsolete ones */
 	size_t			 nrun;
+	size_t			 runs;		/* room */
 	bool			 behind;	/* tail too long to read */
 	struct memtable		*tail;		/* NULL: not read yet */
 	int64_t			 tails;		/* generation of the tail */
@@ -267,8 +268,8 @@ extern const char *const	store_statements[STATEMENT__MAX];
 int			 store_find(struct store *, int statement, int64_t *);
 int			 store_one(struct store *, enum statement, int64_t *);
 
-/* Runs a statement without results; its parameters are numbers. 0 or -1. */
-int			 store_run(struct store *, enum statement,
+/* Steps a statement whose parameters are numbers, as sqlite_step does. */
+int			 store_run(struct store *, int statement,
 			    size_t count, const int64_t *parameter);
 
 /* Runs a statement that writes. If that fails, the batch's commit fails. */

@@ -15,14 +15,6 @@
 
 /* --- the begin --- */
 
-static void
-bind_pair(struct store *s, int n, const struct store_pair *p)
-{
-	sqlite_bind(s->db, n, 1, p->who);
-	sqlite_bind(s->db, n, 2, p->kind);
-	sqlite_bind(s->db, n, 3, p->what);
-}
-
 static int
 read_batch(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
@@ -62,8 +54,9 @@ read_batch(struct store *s, struct store_batch *batch,
 	for (i = 0; i < batch->npair; i++) {
 		p = &batch->pair[i];
 		p->known.first = -1;
-		bind_pair(s, PAIR, p);
-		if ((more = sqlite_step(s->db, PAIR)) == -1)
+		more = store_run(s, PAIR, 3, (const int64_t[]) { p->who,
+		    p->kind, p->what });
+		if (more == -1)
 			return -1;
 		if (more == 0)
 			continue;
@@ -97,7 +90,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	 */
 	if (sqlite_step(s->db, DO_BEGIN) != -1)
 		s->failed = sqlite_is_readonly(s->db);
-	else if (sqlite_fault(s->db) == SQLITE_FAULT_READONLY &&
+	else if (s->db->fault == SQLITE_FAULT_READONLY &&
 	    sqlite_step(s->db, DO_READ) != -1)
 		s->failed = true;
 	else
@@ -141,10 +134,9 @@ store_see(struct store *s, const struct store_value *v)
 void
 store_learn(struct store *s, const struct store_pair *p)
 {
-	bind_pair(s, LEARN, p);
-	sqlite_bind(s->db, LEARN, 4, p->known.first);
-	sqlite_bind(s->db, LEARN, 5, p->known.last);
-	store_write(s, LEARN);
+	if (!s->failed)
+		s->failed = store_run(s, LEARN, 5, (const int64_t[]) { p->who,
+		    p->kind, p->what, p->known.first, p->known.last }) == -1;
 }
 
 /* A hit that cannot be written does not make the batch fail. */
@@ -162,7 +154,7 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 		return;
 	s->failed = !sqlite_in_transaction(s->db);
 	if (!s->failed)
-		schema_hit_failed(s->hit_failed, kind, sqlite_error(s->db));
+		schema_hit_failed(s->hit_failed, kind, s->db->error);
 }
 
 /* --- the end --- */

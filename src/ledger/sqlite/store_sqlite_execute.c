@@ -79,7 +79,7 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 		    list[i].idlen, &list[i].text) != -1)
 			continue;
 		list[i].failed = true;
-		(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
+		(void)strlcpy(s->error, s->db->error, sizeof(s->error));
 	}
 	return STORE_OK;
 }

@@ -343,7 +343,7 @@ store_prepare(struct store *s)
 	/* A read-only file may refuse some of them. */
 	for (i = 0; i < sizeof(pragma) / sizeof(pragma[0]); i++)
 		if (sqlite_exec(s->db, pragma[i]) == -1 &&
-		    sqlite_fault(s->db) != SQLITE_FAULT_READONLY)
+		    s->db->fault != SQLITE_FAULT_READONLY)
 			return -1;
 	if (!is_ours(s) && upgrade(s) == -1)
 		return -1;

@@ -272,17 +272,6 @@ reading_corrections(const struct reading *r)
 	return more;
 }
 
-static void
-reading_tail(const struct reading *r, struct memtable *tail)
-{
-	const struct pack_count	*c;
-	size_t			 n, i;
-
-	n = memtable_find(tail, r->hash, r->touch->id, r->touch->idlen, &c);
-	for (i = 0; i < n; i++)
-		reading_add(r, c[i].date, c[i].amount);
-}
-
 /*
  * While behind: reads rows after the horizon by the older program's index, as
  * far as the budget permits. The horizon may move before the rest is read, so
@@ -318,8 +307,10 @@ store_read_first(struct store *s, struct store_touch *touch, size_t index,
 {
 	const struct reading	 r = { s, touch, index,
 		store_hash(s, touch->id, touch->idlen), reader };
+	struct memtable *const	 tail[] = { s->frozen, s->tail };
 	struct store_cursor	*cursor = touch->cursor;
-	size_t			 i;
+	const struct pack_count	*c;
+	size_t			 n, i;
 
 	if (cursor->rowid != 0 && s->behind)
 		return reading_rows(&r, budget);
@@ -335,8 +326,11 @@ store_read_first(struct store *s, struct store_touch *touch, size_t index,
 		cursor->date = touch->since;
 		return reading_rows(&r, budget);
 	}
-	reading_tail(&r, s->frozen);
-	reading_tail(&r, s->tail);
+	for (i = 0; i < sizeof(tail) / sizeof(tail[0]); i++) {
+		n = memtable_find(tail[i], r.hash, touch->id, touch->idlen, &c);
+		for (; n > 0; n--, c++)
+			reading_add(&r, c->date, c->amount);
+	}
 	cursor->loaded = true;
 	return 0;
 }

@@ -23,14 +23,7 @@ store_free_runs(struct store *s)
 		bloom_clear(&s->run[i].filter);
 	free(s->run);
 	s->run = NULL;
-	s->nrun = 0;
-}
-
-static void
-runs_add(struct store *s, const struct run *run)
-{
-	s->run = alloc_resize(s->run, s->nrun + 1, sizeof(s->run[0]));
-	s->run[s->nrun++] = *run;
+	s->nrun = s->runs = 0;
 }
 
 int
@@ -76,7 +69,8 @@ store_read_runs(struct store *s)
 			bytes = sqlite_column_blob(s->db, RUNS, 11, &len);
 			bloom_load(&run.filter, bytes, len);
 		}
-		runs_add(s, &run);
+		s->run = alloc_room(s->run, s->nrun, &s->runs, sizeof(run));
+		s->run[s->nrun++] = run;
 	}
 	return more;
 }
@@ -394,7 +388,8 @@ store_job_over(struct store *s, bool committed)
 		for (i = 0; i < STORE_MERGE; i++)
 			s->job.source[i]->state = RUN_OBSOLETE;
 	s->job.run.state = RUN_WHOLE;
-	runs_add(s, &s->job.run);
+	s->run = alloc_room(s->run, s->nrun, &s->runs, sizeof(s->run[0]));
+	s->run[s->nrun++] = s->job.run;
 	s->seen.runs++;
 	s->left = 0;
 	memset(&s->job, 0, sizeof(s->job));

@@ -226,7 +226,7 @@ store_one(struct store *s, enum statement n, int64_t *out)
 }
 
 int
-store_run(struct store *s, enum statement n, size_t count,
+store_run(struct store *s, int n, size_t count,
     const int64_t *parameter)
 {
 	size_t	i;
