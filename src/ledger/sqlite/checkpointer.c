@@ -37,44 +37,16 @@ struct checkpointer {
  * ones: until then it copies nothing.
  */
 static void
-checkpointer_serve(int fd, int directory, const char *name)
+checkpointer_run(struct role_start *start, struct sandbox_needs *needs,
+    const char *name, int fd)
 {
 	struct sqlite		*db = NULL;
 	enum sqlite_fault	 fault;
 	char			 reason[256], what;
 	bool			 stale = false;
+	int			 i;
 
-	while (read(fd, &what, 1) == 1) {
-		if (what == ASK_CLOSE || (db != NULL &&
-		    sqlite_look(db) != SQLITE_FILES_OURS)) {
-			sqlite_close(db);
-			db = NULL;
-			stale = what != ASK_CLOSE;
-		}
-		if (what == ASK_COPY && !stale) {
-			if (db == NULL)
-				db = sqlite_open(directory, name, WAIT_MS, NULL,
-				    0, &fault, reason, sizeof(reason));
-			if (db != NULL)
-				(void)sqlite_checkpoint(db, false);
-		}
-		if (write(fd, &what, 1) != 1)
-			break;
-	}
-	sqlite_close(db);
-	_exit(0);
-}
-
-/*
- * Closes every descriptor of the ledger but the one that reports a failure to
- * lock.
- */
-static void
-checkpointer_run(struct role_start *start, struct sandbox_needs *needs,
-    const char *name, int fd)
-{
-	int	i;
-
+	/* Only the descriptor that reports a failure to lock stays open too. */
 	log_open("ledger", LOG_TO_PARENT, -1, false);
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
 	start->directory = fcntl(start->directory, F_DUPFD_CLOEXEC, FIRST_FD);
@@ -89,7 +61,23 @@ checkpointer_run(struct role_start *start, struct sandbox_needs *needs,
 		log_debug("nice: %s", strerror(errno));
 	role_lock(start, needs);
 	(void)close(ROLE_CHANNEL_FD);
-	checkpointer_serve(fd, start->directory, name);
+	while (read(fd, &what, 1) == 1) {
+		if (what == ASK_CLOSE || (db != NULL &&
+		    sqlite_look(db) != SQLITE_FILES_OURS)) {
+			sqlite_close(db);
+			db = NULL;
+			stale = what != ASK_CLOSE;
+		}
+		if (what == ASK_COPY && !stale && db == NULL)
+			db = sqlite_open(start->directory, name, WAIT_MS, NULL,
+			    0, &fault, reason, sizeof(reason));
+		if (what == ASK_COPY && db != NULL)
+			(void)sqlite_checkpoint(db, false);
+		if (write(fd, &what, 1) != 1)
+			break;
+	}
+	sqlite_close(db);
+	_exit(0);
 }
 
 /* --- the ledger's side --- */

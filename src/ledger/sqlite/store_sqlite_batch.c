@@ -172,16 +172,11 @@ write_rows(struct store *s)
 	int			 at;
 
 	while (i < s->nappend) {
-		n = ROWS_ONE;
-		end = i + 1;
+		end = i > 0 && s->nappend - i >= MANY ? i + MANY : i + 1;
+		n = i == 0 ? ROWS_FIRST : end == i + 1 ? ROWS_ONE : ROWS_MANY;
 		at = 1;
-		if (i == 0) {
-			n = ROWS_FIRST;
+		if (i == 0)
 			sqlite_bind(s->db, n, at++, s->last + 1);
-		} else if (s->nappend - i >= MANY) {
-			n = ROWS_MANY;
-			end = i + MANY;
-		}
 		for (; i < end; i++) {
 			row = &s->append[i].row;
 			sqlite_bind_text(s->db, n, at++, row->id, row->idlen);
