@@ -656,7 +656,7 @@ rows_become_runs_under_load(void **state)
 		rig_run(r);
 	}
 	assert_true(rig_sql(r, "SELECT max(run) FROM mail_run") >= 4);
-	assert_true(memtable_rows(r->store->tail) < 900);
+	assert_true(r->store->tail->rows < 900);
 	i = rig_sum(r, "user7");
 	rig_reopen(r);
 	assert_int_equal(rig_one(r, "user7", 1, i, 86400), VERDICT_REFUSED);

@@ -10,7 +10,7 @@
 #define NONE		UINT32_MAX
 
 /* The counts of an id are a list from the newest to the oldest. */
-struct count {
+struct memtable_count {
 	struct pack_count	count;
 	uint32_t		before;
 };
@@ -25,28 +25,11 @@ struct memtable_id {
 };
 
 /* Ids are allocated in chunks, since they are never freed one by one. */
-struct chunk {
-	struct chunk	*next;
-	size_t		 used;
-	size_t		 size;
-	char		 bytes[];
-};
-
-struct memtable {
-	struct map		*map;
-	struct memtable_id	**place;	/* every id */
-	size_t			 places;	/* room */
-	struct chunk		*chunks;
-	struct count		*count;
-	size_t			 ncount;
+struct memtable_chunk {
+	struct memtable_chunk	*next;
+	size_t			 used;
 	size_t			 size;
-	size_t			 rows;
-	int64_t			 oldest;
-	int64_t			 newest;
-	size_t			*end;		/* of each part in `place` */
-	unsigned int		 bits;
-	struct pack_count	*found;
-	size_t			 finds;		/* room */
+	char			 bytes[];
 };
 
 static int
@@ -72,7 +55,7 @@ memtable_new(void)
 void
 memtable_free(struct memtable *t)
 {
-	struct chunk	*c, *next;
+	struct memtable_chunk	*c, *next;
 
 	if (t == NULL)
 		return;
@@ -89,22 +72,9 @@ memtable_free(struct memtable *t)
 }
 
 size_t
-memtable_rows(const struct memtable *t)
-{
-	return t->rows;
-}
-
-size_t
 memtable_ids(const struct memtable *t)
 {
 	return map_count(t->map);
-}
-
-void
-memtable_dates(const struct memtable *t, int64_t *oldest, int64_t *newest)
-{
-	*oldest = t->oldest;
-	*newest = t->newest;
 }
 
 /* --- growing --- */
@@ -113,7 +83,7 @@ void
 memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 {
 	struct memtable_id	*e = t->place[place];
-	struct count	*c;
+	struct memtable_count	*c;
 
 	t->rows++;
 	if (date < t->oldest)
@@ -139,7 +109,7 @@ memtable_add(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
     int64_t date, int64_t amount)
 {
 	struct memtable_id	*e;
-	struct chunk		*c = t->chunks;
+	struct memtable_chunk	*c = t->chunks;
 	size_t			 need = (sizeof(*e) + idlen + 7) / 8 * 8;
 
 	e = (struct memtable_id *)map_find(t->map, hash, id, idlen);

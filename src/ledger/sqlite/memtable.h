@@ -14,7 +14,24 @@
  * written as a run and freed as a whole; a cleaning drops its oldest counts.
  * Ids are found by a hash of the caller that is the same in every process.
  */
-struct memtable;
+struct memtable {
+	/* For others to read. */
+	size_t			  rows;
+	int64_t			  oldest;	/* a date, as the next: set */
+	int64_t			  newest;	/* once there are rows */
+	/* The rest is of memtable.c. */
+	struct map		 *map;
+	struct memtable_id	**place;	/* every id */
+	size_t			  places;	/* room */
+	struct memtable_chunk	 *chunks;
+	struct memtable_count	 *count;
+	size_t			  ncount;
+	size_t			  size;		/* room */
+	unsigned int		  bits;
+	size_t			 *end;		/* of each part in `place` */
+	struct pack_count	 *found;
+	size_t			  finds;	/* room */
+};
 
 struct memtable	*memtable_new(void);
 void		 memtable_free(struct memtable *);
@@ -28,12 +45,7 @@ size_t		 memtable_add(struct memtable *, uint64_t hash, const char *id,
 void		 memtable_add_at(struct memtable *, size_t place, int64_t date,
 		    int64_t amount);
 
-size_t		 memtable_rows(const struct memtable *);
 size_t		 memtable_ids(const struct memtable *);
-
-/* The oldest and the newest date; the tail must not be empty. */
-void		 memtable_dates(const struct memtable *, int64_t *oldest,
-		    int64_t *newest);
 
 /*
  * The counts of one id, oldest first, each date once; returns their number, 0

@@ -19,7 +19,7 @@
 #define SHORT_WAITS	100
 #define PROGRESS_STEPS	1000	/* between looks at the clock */
 
-#define LOG_AT		1
+#define LOG_AT		1	/* the log and its index */
 
 static const char *const	suffix[SQLITE_FILES] = { "", "-wal", "-shm" };
 

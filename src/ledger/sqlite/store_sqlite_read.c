@@ -192,7 +192,7 @@ store_catch_up(struct store *s, size_t max)
 		return -1;
 	}
 	/* There were fewer rows than the maximum: those were the last. */
-	if (max > 0 && (int64_t)memtable_rows(s->tail) <= store_sizes.load)
+	if (max > 0 && (int64_t)s->tail->rows <= store_sizes.load)
 		s->behind = false;
 	return 0;
 }

@@ -140,14 +140,15 @@ job_flush(struct store *s)
 	s->job.upto = s->read;
 	*run = (struct run) {
 		.ids = (int64_t)memtable_ids(s->frozen),
-		.rows = (int64_t)memtable_rows(s->frozen),
+		.rows = (int64_t)s->frozen->rows,
+		.oldest = s->frozen->oldest,
+		.newest = s->frozen->newest,
 		.since = STORE_OLDEST,
 		.until = STORE_NEWEST
 	};
 	for (; run->rows >= full * STORE_MERGE && run->level < LEVEL_MAX;
 	     full *= STORE_MERGE)
 		run->level++;
-	memtable_dates(s->frozen, &run->oldest, &run->newest);
 	run->bits = runs_bits(run->ids);
 	s->job.parts = (size_t)1 << run->bits;
 	bloom_init(&run->filter, (size_t)run->ids);
@@ -203,7 +204,7 @@ job_merge(struct store *s)
 bool
 store_job_choose(struct store *s, bool quiet)
 {
-	size_t	rows = memtable_rows(s->tail);
+	size_t	rows = s->tail->rows;
 	bool	due;
 
 	if (s->job.parts > 0)
