@@ -232,8 +232,10 @@ sqlite_denied(int directory, const char *name, char *which, size_t size)
 
 	for (i = 0; i <= SQLITE_FILES; i++) {
 		/* A missing file can be created, if the directory permits. */
-		(void)snprintf(which, size, "%s%s", i < SQLITE_FILES ? name : ".",
-		    i < SQLITE_FILES ? suffix[i] : "");
+		if (i == SQLITE_FILES)
+			(void)strlcpy(which, ".", size);
+		else
+			(void)snprintf(which, size, "%s%s", name, suffix[i]);
 		if (faccessat(directory, which, R_OK | W_OK, 0) == -1 &&
 		    (errno == EACCES || errno == EROFS || errno == EPERM))
 			return errno;
