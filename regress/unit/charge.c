@@ -395,13 +395,25 @@ on_hit(void *arg, const struct charge_hit *hit)
 	r->hits++;
 }
 
+static void
+on_overridden(void *arg, uint64_t request, const struct msg_overridden *o)
+{
+	struct rig	*r = arg;
+	char		 one[8];
+
+	assert_int_equal(o->result, OVERRIDE_FAILED);
+	(void)snprintf(one, sizeof(one), "%d", (int)request);
+	(void)strlcat(r->order, one, sizeof(r->order));
+}
+
 static enum store_result
 run(struct rig *r)
 {
 	struct mono	mono = { 1000 };
 
 	r->batch->answers = (struct charge_answers){
-		.verdict = on_verdict, .hit = on_hit, .arg = r
+		.verdict = on_verdict, .hit = on_hit, .arg = r,
+		.overridden = on_overridden
 	};
 	store.calls[0] = '\0';
 	return charge_batch_run(r->batch, NOW, mono);
@@ -513,6 +525,37 @@ lost_connection_is_passed_on(void **state)
 	add_sql(r, 4, "bob", 2, true);
 	assert_int_equal(run(r), STORE_LOST);
 	assert_string_equal(store.calls, "l");
+	assert_int_equal(r->batch->count, 0);
+}
+
+static void
+block(struct rig *r, uint64_t request, const char *id)
+{
+	const struct msg_overridden	none = { .nids = 0 };
+	const struct override		o = { .kind = OVERRIDE_BLOCK,
+					    .until = OVERRIDE_FOREVER,
+					    .id = id, .idlen = strlen(id),
+					    .who = "", .reason = "" };
+
+	charge_batch_change(r->batch, request, &o, 1, &none,
+	    (struct mono){ INT64_MAX });
+}
+
+/* Of a change that was not about to be committed it is known. */
+static void
+changes_that_are_lost(void **state)
+{
+	struct rig	*r = *state;
+
+	block(r, 1, "login:bob");
+	block(r, 2, "login:eve");
+	store.commit = STORE_LOST;
+	assert_int_equal(run(r), STORE_LOST);
+	assert_string_equal(r->order, "2");
+	block(r, 3, "login:bob");
+	store.begin = STORE_LOST;
+	assert_int_equal(run(r), STORE_LOST);
+	assert_string_equal(r->order, "23");
 	assert_int_equal(r->batch->count, 0);
 }
 
@@ -709,6 +752,7 @@ main(void)
 		TEST(begin_that_fails),
 		TEST(locked_database_is_waited_for),
 		TEST(lost_connection_is_passed_on),
+		TEST(changes_that_are_lost),
 		TEST(others_pass_who_is_read),
 		TEST(nobody_is_left),
 		TEST(batches_overlap),

@@ -67,7 +67,7 @@ charge_batch_clear(struct charge_batch *b)
 {
 	charge_drop(b, &b->waiting);
 	charge_drop(b, &b->unflushed);
-	charge_change_clear(b);
+	charge_change_clear(b, false);
 	b->count = 0;
 }
 
@@ -278,12 +278,17 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 	return result;
 }
 
-/* Whether the server wrote the unflushed batch is unknown. */
+/*
+ * Whether the server wrote the unflushed batch is unknown. Changes that wait
+ * were not made.
+ */
 static enum store_result
 charge_lost(struct charge_batch *b, enum store_result result)
 {
-	if (result == STORE_LOST)
+	if (result == STORE_LOST) {
 		charge_answer_failed(b, &b->unflushed, STORE_LOST);
+		charge_change_clear(b, true);
+	}
 	return result;
 }
 

@@ -126,6 +126,9 @@ enum store_result	 charge_end(struct charge_batch *,
  */
 enum store_result	 charge_change_run(struct charge_batch *, int64_t now,
 			    struct mono);
-void			 charge_change_clear(struct charge_batch *);
+
+/* Drops all changes; `answer`: they have failed. */
+void			 charge_change_clear(struct charge_batch *,
+			    bool answer);
 
 #endif

@@ -41,13 +41,6 @@ charge_change_free(struct charge_batch *b, struct charge_change *c)
 	free(c);
 }
 
-void
-charge_change_clear(struct charge_batch *b)
-{
-	while (!TAILQ_EMPTY(&b->changes))
-		charge_change_free(b, TAILQ_FIRST(&b->changes));
-}
-
 static void
 charge_change_answer(struct charge_batch *b, struct charge_change *c,
     enum override_result result)
@@ -57,13 +50,25 @@ charge_change_answer(struct charge_batch *b, struct charge_change *c,
 	charge_change_free(b, c);
 }
 
+void
+charge_change_clear(struct charge_batch *b, bool answer)
+{
+	struct charge_change	*c;
+
+	while ((c = TAILQ_FIRST(&b->changes)) != NULL)
+		if (answer)
+			charge_change_answer(b, c, OVERRIDE_FAILED);
+		else
+			charge_change_free(b, c);
+}
+
 enum store_result
 charge_change_run(struct charge_batch *b, int64_t now, struct mono mono)
 {
 	struct charge_change	*c = TAILQ_FIRST(&b->changes);
 	enum override_result	 outcome = OVERRIDE_FAILED;
 	enum store_result	 result;
-	bool			 due, writes, later = false;
+	bool			 due, writes, commits = false, later = false;
 
 	if (c != NULL && clock_passed(c->deadline, mono)) {
 		charge_change_answer(b, c, OVERRIDE_FAILED);
@@ -74,11 +79,17 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono)
 		return STORE_OK;
 	/* Each call writes a part of the corrections: charges do not wait. */
 	writes = c != NULL && !due;
-	if ((result = charge_begin_empty(b, now)) == STORE_OK)
-		result = charge_end(b, override_table_change(b->overrides,
-		    b->store, writes ? c->copies.list : NULL,
-		    writes ? c->copies.n : 0, now, &outcome), &later);
-	if (c != NULL && result == STORE_FAILED)
+	if ((result = charge_begin_empty(b, now)) == STORE_OK) {
+		result = override_table_change(b->overrides, b->store,
+		    writes ? c->copies.list : NULL, writes ? c->copies.n : 0,
+		    now, &outcome);
+		commits = result == STORE_OK;
+		result = charge_end(b, result, &later);
+	}
+	/* Whether it was committed is unknown: no answer. */
+	if (writes && commits && result == STORE_LOST)
+		charge_change_free(b, c);
+	else if (c != NULL && result == STORE_FAILED)
 		charge_change_answer(b, c, OVERRIDE_FAILED);
 	else if (writes && result == STORE_OK)
 		charge_change_answer(b, c, outcome);
