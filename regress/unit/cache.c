@@ -210,12 +210,12 @@ failed_batch_is_undone(void **state)
 	load(c, "bob");
 	load(c, "eve");
 	record(c, "bob", &r);
-	cache_settle(c);
+	cache_end(c, STORE_OK);
 	cache_batch(c);
 	r = row("bob", NOW, 2, "i", 8);
 	record(c, "bob", &r);
 	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 5);
-	cache_undo(c);
+	cache_end(c, STORE_FAILED);
 	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 3);
 	assert_true(cache_has_tag(c, keys("bob", "i", 7)));
 	assert_false(cache_has_tag(c, keys("bob", "i", 8)));

@@ -365,31 +365,22 @@ cache_news(struct cache *c, const struct store_row *row, int64_t now)
 }
 
 void
-cache_settle(struct cache *c)
-{
-	instance_settle(c->instances);
-	c->nrecorded = 0;
-}
-
-void
-cache_rewind(struct cache *c)
+cache_end(struct cache *c, enum store_result result)
 {
 	const struct cache_row	*r;
+	struct cache_id		*e;
 
-	instance_undo(c->instances);
-	while (c->nrecorded > 0) {
+	if (result == STORE_OK)
+		instance_settle(c->instances);
+	else
+		instance_undo(c->instances);
+	while (result == STORE_BUSY && c->nrecorded > 0) {
 		r = &c->recorded[--c->nrecorded];
 		cache_add(c, r->id, r->date, num_sub_clamp(0, r->amount));
 	}
-}
-
-void
-cache_undo(struct cache *c)
-{
-	struct cache_id	*e;
-
-	instance_undo(c->instances);
 	c->nrecorded = 0;
+	if (result == STORE_OK || result == STORE_BUSY)
+		return;
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (e->batch != c->batch)
 			break;

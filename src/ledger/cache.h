@@ -142,13 +142,11 @@ void		 cache_record(struct cache *, struct cache_id *,
 		    int64_t now);
 
 /*
- * Ends a batch. cache_settle: it was committed. After a rollback: cache_rewind
- * takes back the rows that it recorded; cache_undo drops every id that it
- * touched, which is then read again: call it where the cursors may have moved.
+ * Ends a batch: it was committed, or rolled back. STORE_BUSY: takes back the
+ * rows that it recorded. Any other failure, where the cursors may have moved:
+ * drops every id that it touched, which is then read again.
  */
-void		 cache_settle(struct cache *);
-void		 cache_rewind(struct cache *);
-void		 cache_undo(struct cache *);
+void		 cache_end(struct cache *, enum store_result);
 
 /* --- what the store reads: struct store_reader --- */
 

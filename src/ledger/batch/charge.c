@@ -244,7 +244,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 		/* While the store is busy, the charges wait. */
 		if (result == STORE_BUSY)
 			return result;
-		cache_undo(b->cache);
+		cache_end(b->cache, result);
 		charge_expire(b, mono, true);
 		charge_answer_failed(b, &b->decided, result);
 		return result;
@@ -259,7 +259,6 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 	    (answers->more != NULL && answers->more(answers->arg)));
 	result = charge_end(b, b->result, &later);
 	if (result == STORE_OK) {
-		cache_settle(b->cache);
 		b->learned += b->learns;
 		for (i = 0; i < b->nhit; i++)
 			answers->hit(answers->arg, &b->hit[i]);
@@ -267,13 +266,10 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 			TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
 		else
 			charge_answer(b, &b->decided);
-	} else if (result == STORE_BUSY) {
-		cache_rewind(b->cache);
+	} else if (result == STORE_BUSY)
 		charge_decide_again(b);
-	} else {
-		cache_undo(b->cache);
+	else
 		charge_answer_failed(b, &b->decided, result);
-	}
 	cache_trim(b->cache);
 	return result;
 }

@@ -91,6 +91,7 @@ charge_end(struct charge_batch *b, enum store_result decided, bool *later)
 		result = store_commit(b->store, later);
 	else if (decided != STORE_LOST)
 		store_rollback(b->store);
+	cache_end(b->cache, result);
 	override_table_settle(b->overrides, result == STORE_OK);
 	return result;
 }
