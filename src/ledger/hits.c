@@ -179,9 +179,13 @@ hits_tell(struct hits *h, enum message_type type, const struct msg_hit *m)
 	channel_send(h->channel, type, 0, &h->payload, -1);
 }
 
-/* The rule of a stored id, or NULL; without its name the id is the value. */
+/*
+ * The rule of a stored id, or NULL; without its name, *name, the id is the
+ * value.
+ */
 static const struct settings_rule *
-hits_split(const struct hits *h, const char **id, size_t *idlen)
+hits_split(const struct hits *h, const char **id, size_t *idlen,
+    const char **name, size_t *namelen)
 {
 	const struct settings_rule	*rule;
 	size_t				 bare;
@@ -190,6 +194,8 @@ hits_split(const struct hits *h, const char **id, size_t *idlen)
 		bare = stored_id_bare(*id, *idlen);
 		*id += bare;
 		*idlen -= bare;
+		*name = rule->name;
+		*namelen = strlen(rule->name);
 	}
 	return rule;
 }
@@ -208,10 +214,7 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 	struct sent			*e;
 	size_t				 i;
 
-	if ((rule = hits_split(h, &m.id, &m.idlen)) != NULL) {
-		m.rule = rule->name;
-		m.rulelen = strlen(rule->name);
-	}
+	rule = hits_split(h, &m.id, &m.idlen, &m.rule, &m.rulelen);
 	/* The limit is that of the present settings; 0: unknown. */
 	if (seconds == 0)
 		m.mails = rule != NULL ? rule->max_per_mail : 0;
@@ -271,7 +274,6 @@ static enum store_result
 hits_evidence(struct hits *h, struct store *store, const struct sent *e,
     int64_t since)
 {
-	const struct settings_rule	*rule;
 	const struct store_page		 page = {
 		.id = e->id, .idlen = e->idlen, .since = since,
 		.date = INT64_MAX, .number = INT64_MAX, .max = EVIDENCE_ROWS
@@ -283,10 +285,7 @@ hits_evidence(struct hits *h, struct store *store, const struct sent *e,
 	enum store_result		 result;
 	size_t				 i;
 
-	if ((rule = hits_split(h, &m.id, &m.idlen)) != NULL) {
-		m.rule = rule->name;
-		m.rulelen = strlen(rule->name);
-	}
+	(void)hits_split(h, &m.id, &m.idlen, &m.rule, &m.rulelen);
 	for (i = 0; i < EVIDENCE__MAX; i++)
 		tally[i] = tally_new();
 	result = store_refusals(store, &page, hits_on_refusal, tally);

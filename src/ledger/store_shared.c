@@ -31,6 +31,17 @@ run_with(struct store *s, enum store_frame frame, struct store_call *c,
 	return store_execute(s, frame, c, 1);
 }
 
+/* Runs a list that was allocated, and frees it. */
+static enum store_result
+run_list(struct store *s, enum store_frame frame, struct store_call *list,
+    size_t n)
+{
+	enum store_result	result = store_execute(s, frame, list, n);
+
+	free(list);
+	return result;
+}
+
 /* Where the rows of a result go. */
 struct reader {
 	union {
@@ -153,7 +164,6 @@ store_claim_notices(struct store *s, struct store_notice *list, size_t n,
     int64_t now)
 {
 	struct store_call	*calls, *c;
-	enum store_result	 result;
 	int64_t			 claim;
 	size_t			 i;
 
@@ -179,9 +189,7 @@ store_claim_notices(struct store *s, struct store_notice *list, size_t n,
 		put_text(c, list[i].login, list[i].len);
 		put_number(c++, claim);
 	}
-	result = store_execute(s, STORE_WRITES, calls, (size_t)(c - calls));
-	free(calls);
-	return result;
+	return run_list(s, STORE_WRITES, calls, (size_t)(c - calls));
 }
 
 static void
@@ -221,7 +229,6 @@ store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
     int64_t *added)
 {
 	struct store_call	*c = alloc_zero(n, sizeof(*c));
-	enum store_result	 result;
 	size_t			 i, j;
 
 	*added = 0;
@@ -233,9 +240,7 @@ store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
 		for (j = 0; j < STORE_REFUSAL_TEXTS; j++)
 			put_text(&c[i], list[i].text[j], list[i].len[j]);
 	}
-	result = store_execute(s, STORE_WRITES_LIGHTLY, c, n);
-	free(c);
-	return result;
+	return run_list(s, STORE_WRITES_LIGHTLY, c, n);
 }
 
 static void
@@ -344,7 +349,6 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
 {
 	const struct override	*o;
 	struct store_call	*c;
-	enum store_result	 result;
 	size_t			 i;
 
 	if (n == 0)
@@ -363,9 +367,7 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
 		put_text(&c[i], o->who, o->wholen);
 		put_text(&c[i], o->reason, o->reasonlen);
 	}
-	result = store_execute(s, STORE_BATCH_WRITES, c, n);
-	free(c);
-	return result;
+	return run_list(s, STORE_BATCH_WRITES, c, n);
 }
 
 enum store_result
@@ -417,7 +419,6 @@ write_pairs(struct store *s, enum store_statement statement,
     const struct store_pair *list, size_t n)
 {
 	struct store_call	*c;
-	enum store_result	 result;
 	size_t			 i;
 
 	if (n == 0)
@@ -433,9 +434,7 @@ write_pairs(struct store *s, enum store_statement statement,
 			put_number(&c[i], list[i].known.last);
 		}
 	}
-	result = store_execute(s, STORE_WRITES, c, n);
-	free(c);
-	return result;
+	return run_list(s, STORE_WRITES, c, n);
 }
 
 enum store_result
