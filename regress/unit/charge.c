@@ -332,8 +332,8 @@ teardown(void **state)
 }
 
 static void
-add_sql(struct rig *r, uint64_t request, const char *id, int64_t mails,
-    bool sql)
+add_type(struct rig *r, enum message_type type, uint64_t request,
+    const char *id, int64_t mails, bool sql)
 {
 	struct msg_charge	*m = alloc_zero(1, sizeof(*m));
 	struct str		 s;
@@ -361,10 +361,17 @@ add_sql(struct rig *r, uint64_t request, const char *id, int64_t mails,
 	m->store[0].seconds = 60;
 	str_init(&s);
 	msg_charge_put(&s, m);
-	assert_int_equal(charge_batch_add(r->batch, MSG_CHARGE, request, s.data,
+	assert_int_equal(charge_batch_add(r->batch, type, request, s.data,
 	    s.len), 0);
 	str_clear(&s);
 	free(m);
+}
+
+static void
+add_sql(struct rig *r, uint64_t request, const char *id, int64_t mails,
+    bool sql)
+{
+	add_type(r, MSG_CHARGE, request, id, mails, sql);
 }
 
 static void
@@ -396,6 +403,12 @@ on_hit(void *arg, const struct charge_hit *hit)
 }
 
 static void
+on_weighed(void *arg, uint64_t request, const struct msg_weighed *w)
+{
+	on_verdict(arg, request, &w->verdict);
+}
+
+static void
 on_overridden(void *arg, uint64_t request, const struct msg_overridden *o)
 {
 	struct rig	*r = arg;
@@ -413,7 +426,7 @@ run(struct rig *r)
 
 	r->batch->answers = (struct charge_answers){
 		.verdict = on_verdict, .hit = on_hit, .arg = r,
-		.overridden = on_overridden
+		.weighed = on_weighed, .overridden = on_overridden
 	};
 	store.calls[0] = '\0';
 	return charge_batch_run(r->batch, NOW, mono);
@@ -557,6 +570,24 @@ changes_that_are_lost(void **state)
 	assert_int_equal(run(r), STORE_LOST);
 	assert_string_equal(r->order, "23");
 	assert_int_equal(r->batch->count, 0);
+}
+
+/* What was only weighed is answered; a reset may have been made. */
+static void
+reset_that_is_lost(void **state)
+{
+	struct rig	*r = *state;
+
+	add_type(r, MSG_RESET, 1, "bob", 2, false);
+	add_type(r, MSG_WEIGH, 2, "bob", 2, false);
+	store.commit = STORE_LOST;
+	assert_int_equal(run(r), STORE_LOST);
+	assert_string_equal(r->order, "2");
+	add_type(r, MSG_RESET, 3, "bob", 2, false);
+	store.begin = STORE_LOST;
+	assert_int_equal(run(r), STORE_LOST);
+	assert_string_equal(r->order, "23");
+	assert_int_equal(r->answer[3].verdict, VERDICT_UNAVAILABLE);
 }
 
 static void
@@ -753,6 +784,7 @@ main(void)
 		TEST(locked_database_is_waited_for),
 		TEST(lost_connection_is_passed_on),
 		TEST(changes_that_are_lost),
+		TEST(reset_that_is_lost),
 		TEST(others_pass_who_is_read),
 		TEST(nobody_is_left),
 		TEST(batches_overlap),

@@ -178,7 +178,8 @@ charge_answer(struct charge_batch *b, struct charges *list)
  * Answers charges that were not committed: they are not recorded, and their
  * locks not set. A refusal stands, since a full window is still full. If
  * the connection was lost, the result of the commit is unknown: the other
- * charges are left unanswered, and the engine asks the next ledger.
+ * charges are left unanswered, and the engine asks the next ledger. So are what
+ * policyctl resets and charges, unless that was not decided yet.
  */
 static void
 charge_answer_failed(struct charge_batch *b, struct charges *list,
@@ -194,12 +195,14 @@ charge_answer_failed(struct charge_batch *b, struct charges *list,
 		if (v->verdict == VERDICT_REFUSED ||
 		    v->verdict == VERDICT_BLOCKED)
 			continue;
-		memset(v, 0, sizeof(*v));
-		v->verdict = VERDICT_UNAVAILABLE;
-		if (result == STORE_LOST && c->weighed == NULL) {
+		if (result == STORE_LOST && (c->weighed == NULL ||
+		    (v->verdict == VERDICT_ACCEPTED &&
+		    (c->reset || c->mode == CHARGE_ADD)))) {
 			TAILQ_REMOVE(list, c, entry);
 			charge_free(b, c);
+			continue;
 		}
+		*v = (struct msg_verdict){ .verdict = VERDICT_UNAVAILABLE };
 	}
 	charge_answer(b, list);
 }

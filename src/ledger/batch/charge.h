@@ -112,10 +112,9 @@ struct charge_answers {
  * STORE_FAILED: nothing was recorded. Refusals are answered; the answer to all
  * other charges is VERDICT_UNAVAILABLE.
  *
- * STORE_LOST: this process can do nothing more. Refusals, weighed charges and
- * resets are answered, and changes unless the one whose commit was lost. All
- * other charges are left unanswered, and the engine sends them to the next
- * ledger.
+ * STORE_LOST: this process can do nothing more. Refusals and weighed charges
+ * are answered; resets and changes too, unless their commit was lost. All other
+ * charges are left unanswered, and the engine sends them to the next ledger.
  *
  * If no charge is left to decide, returns the result of the last batch that had
  * charges, or STORE_BUSY while a change has to wait.
