@@ -32,9 +32,10 @@ enum mysqldb_fault {
  * The SQL is `first`, then `item` once for each item, with `between` in
  * between, then `last`. The parameters are those of `first`, then those of each
  * item, however many there are: the statement is executed as often as needed,
- * and not at all without an item. `columns` has a letter for each column of the
- * result: n, a number; t, a text of up to 4096 bytes, or a blob. `exact`: each
- * item is handled exactly once; other statements may handle an item twice.
+ * and not at all without an item. If `item` is NULL, it is `first` alone and is
+ * executed once. `columns` has a letter for each column of the result: n, a
+ * number; t, a text of up to 4096 bytes, or a blob. `exact`: each item is
+ * handled exactly once; other statements may handle an item twice.
  */
 struct mysqldb_statement {
 	const char	*first;
@@ -74,7 +75,7 @@ bool	mysqldb_ended(struct mysqldb *);
 
 int	mysqldb_exec(struct mysqldb *, const char *sql);
 
-/* The first column of the first row; 0 without a row. */
+/* Runs the statement: the first column of the first row; 0 without a row. */
 int	mysqldb_number(struct mysqldb *, const char *sql, int64_t *);
 
 /* --- statements: begin, bind, run, next … --- */
@@ -82,14 +83,17 @@ int	mysqldb_number(struct mysqldb *, const char *sql, int64_t *);
 void	mysqldb_begin(struct mysqldb *, size_t statement);
 void	mysqldb_bind(struct mysqldb *, int64_t);
 
-/* The bytes must stay valid until mysqldb_run, and the rows are fetched. */
+/* The bytes must stay valid until the last row of the result is fetched. */
 void	mysqldb_bind_text(struct mysqldb *, const char *, size_t);
 void	mysqldb_bind_bytes(struct mysqldb *, const void *, size_t);
 
-/* Whether it takes items. */
+/* Whether the statement that was begun takes items. */
 bool	mysqldb_takes_items(const struct mysqldb *);
 
-/* 0 or -1. With a result, later items may be left to mysqldb_next. */
+/*
+ * 0 or -1. A statement with a result may run for the first items only, and for
+ * the others when mysqldb_next has fetched these rows.
+ */
 int	mysqldb_run(struct mysqldb *);
 
 /* Fetches the next row. 1; 0: no more; -1: a fault. */
@@ -102,8 +106,8 @@ const char	*mysqldb_column_text(const struct mysqldb *, size_t,
 int		 mysqldb_column_bytes(struct mysqldb *, size_t, struct str *);
 
 /*
- * The number of rows that the statement changed; the last AUTO_INCREMENT number
- * that it gave out, if these are `step` apart.
+ * mysqldb_changes: how many rows the statement changed. mysqldb_inserted: the
+ * last AUTO_INCREMENT number that it gave out, if these are `step` apart.
  */
 int64_t	mysqldb_changes(const struct mysqldb *);
 int64_t	mysqldb_inserted(const struct mysqldb *, int64_t step);
@@ -125,7 +129,7 @@ int	mysqldb_query_prepare(struct mysqldb *, const char *, size_t len,
 	    size_t *params);
 int	mysqldb_query_run(struct mysqldb *, const char *columns);
 
-/* Discards its remaining rows and any further results. */
+/* Ends a query that ran: discards its other rows and results. 0 or -1. */
 int	mysqldb_query_over(struct mysqldb *);
 
 /* 0, or -1. After a fault the transaction is over, or the connection lost. */
@@ -133,8 +137,9 @@ int	mysqldb_commit(struct mysqldb *);
 int	mysqldb_rollback(struct mysqldb *);
 
 /*
- * The same in two steps: sends a COMMIT; says whether it succeeded: 1; 0: it is
- * not answered yet, without `wait`; -1. Nothing else in between.
+ * A commit in two steps. mysqldb_commit_begin sends it. mysqldb_committed: 1,
+ * it succeeded; -1, it failed; 0, without `wait`: it is not answered yet. Call
+ * no other function of this connection in between.
  */
 int	mysqldb_commit_begin(struct mysqldb *);
 int	mysqldb_committed(struct mysqldb *, bool wait);
@@ -154,8 +159,8 @@ void	mysqldb_watch(struct mysqldb *, const struct mysqldb *,
  * while it prepares a statement does not say so, and the next statement begins
  * a new transaction, without the locks. So on a cluster a statement that is
  * prepared within a transaction fails with MYSQLDB_FAULT_BUSY, and the
- * transaction has to begin again. The second tells, once, whether that has
- * happened.
+ * transaction has to begin again. mysqldb_prepare_outside demands that;
+ * mysqldb_prepared_inside tells, once, whether it has happened.
  */
 void	mysqldb_prepare_outside(struct mysqldb *);
 bool	mysqldb_prepared_inside(struct mysqldb *);

@@ -27,10 +27,11 @@
 
 #define COLUMNS_MAX	20
 #define TEXT_MAX	4096
-#define EXACT_MAX	64	/* prepared for each number of items */
+/* An `exact` statement is prepared for each number of items up to this. */
+#define EXACT_MAX	64
 
 struct mysqldb_param {
-	const char	*text;		/* NULL: */
+	const char	*text;		/* NULL: it is the number */
 	int64_t		 number;
 	unsigned long	 len;
 	bool		 binary;
@@ -61,7 +62,8 @@ struct mysqldb {
 	/* the running statement is an administrator's query */
 	bool				 foreign;
 	bool				 milliseconds;	/* MySQL's bound */
-	bool				 outside;	/* see mysqldb.h */
+	/* mysqldb_prepare_outside was called; a statement broke it. */
+	bool				 outside;
 	bool				 inside;
 	int64_t				 writes;	/* without a result */
 	const struct mysqldb		*beside;	/* mysqldb_watch */
@@ -70,7 +72,8 @@ struct mysqldb {
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];
-	size_t				 host;	/* and so many behind; 0: any */
+	/* The host to use, counted from the end of the list; 0: any. */
+	size_t				 host;
 };
 
 /* --- mysqldb.c --- */

@@ -114,11 +114,14 @@ struct store {
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 cluster;	/* Galera */
-	struct mono		 rivals;	/* until then; store_yield */
-	struct mono		 begun;		/* the batch */
-	int64_t			 took;		/* ms, the last that won; 0 */
+	struct mono		 rivals;	/* until then store_yield waits
+						   for other nodes */
+	struct mono		 begun;		/* when the batch began */
+	int64_t			 took;		/* by the last batch that won,
+						   ms; 0: none since the wait */
 	bool			 unlocked;	/* mail_lock lacks rows */
-	int64_t			 left;		/* `base` after a batch */
+	int64_t			 left;		/* `base` after our last batch,
+						   if alone; else -1 */
 	int64_t			 quiet;		/* `base` when last disturbed */
 	int64_t			*known;		/* counts of slots since then */
 	bool			 read_rows;	/* in this batch */
@@ -139,7 +142,8 @@ struct store {
 	size_t			 nslot;
 	size_t			 slots;		/* room */
 	int64_t			 base;		/* STORE_ALL_SLOT's count */
-	bool			 alone;		/* it is locked exclusively */
+	bool			 alone;		/* STORE_ALL_SLOT is locked
+						   exclusively */
 	bool			 disturbed;	/* others may have written */
 	struct store_batch	*batch;
 	size_t			 fetched;	/* by store_next_row */
@@ -184,7 +188,7 @@ int	store_no_lock(struct store *);
 /* Rolls back after a fault. */
 enum store_result	store_failed(struct store *);
 
-/* Commits if `good`, else as store_failed. */
+/* Commits if `good`; otherwise, or if that fails, does as store_failed. */
 enum store_result	store_end(struct store *, bool good);
 
 /* The order of ids in s->order: less than 0, 0 or greater than 0. */
@@ -236,13 +240,16 @@ int	store_read_numbers(struct store *);
  */
 int	store_lock_ranges(struct store *);
 
-/* Locks all ids: no other daemon of this server has a batch. Sets s->base. */
+/*
+ * Locks all ids: no other daemon of this server has a batch with ids. Sets
+ * s->base.
+ */
 int	store_lock_all(struct store *);
 
 /* The number of touch[i]: that of the newest batch that wrote rows of it. */
 int64_t	store_batch_of(const struct store *, size_t touch);
 
-/* Whether the cache has every row of touch[i], provided that it is loaded. */
+/* For a touch that is loaded: whether the cache has every row of its id. */
 bool	store_knows(const struct store *, size_t touch);
 
 /*
@@ -256,16 +263,26 @@ int	store_write_raised(struct store *);
 uint32_t store_slot_of(const char *id, size_t idlen);
 
 /*
- * For rows of no batch: collect slots, then add 1 to the counts of all of them.
+ * For foreign rows that are taken in: store_slots_add collects their slots,
+ * store_raise_slots adds 1 to the count of each.
  */
 void	store_slots_add(struct store *, uint32_t slot);
 int	store_raise_slots(struct store *);
 
 /* --- store_mysql_read.c: in the transaction, under the locks --- */
 
+/* All return 0 or -1. */
+
+/* What others changed; sets s->disturbed. */
 int	store_read_changes(struct store *, const struct store_reader *);
+
+/* The new rows of ids that are loaded. */
 int	store_read_news(struct store *, const struct store_reader *);
+
+/* A step of the first readings that begin with sums (mail_sums). */
 int	store_read_kept(struct store *, const struct store_reader *);
+
+/* A piece of each other first reading. */
 int	store_read_first(struct store *, const struct store_reader *);
 
 /* Writes the sums of an id that has many rows. */

@@ -12,8 +12,9 @@
  * the slot that its hash gives; STORE_ALL_SLOT is every id's. The number of an
  * id is the count of its slot plus the count of STORE_ALL_SLOT.
  *
- *  1. Every batch locks STORE_ALL_SLOT first: in share mode, and then the slots
- *     of its ids; or exclusively, if it is alone, and then no other slot.
+ *  1. Every batch with ids locks STORE_ALL_SLOT first: in share mode, and then
+ *     the slots of its ids; or exclusively, if it is alone, and then no slot of
+ *     an id.
  *  2. A batch that writes rows adds 1 to the counts of the slots of their ids,
  *     or, if it is alone, to that of STORE_ALL_SLOT, in the same transaction.
  *     Its rows get the new number of their id. Rows of others that are taken in
@@ -37,8 +38,8 @@
  *  5. `quiet` is the count of STORE_ALL_SLOT (`base`) that the last disturbed
  *     batch found. Since then only this process has written rows, and has added
  *     to no other count. So the counts of slots that were read since then
- *     (`known`) are still right, and at that moment the number of an id was
- *     quiet + the count of its slot.
+ *     (`known`) are still right, and when that batch began, the number of an id
+ *     was quiet + the count of its slot.
  *  6. An id that is loaded is complete if its cursor is at least that number.
  *     If the cursor was moved later, it was moved to the number of that time.
  *     If it was moved before, it is equal: both counts only rise, so neither
@@ -170,7 +171,7 @@ store_lock(struct store *s)
 	}
 	store_sort_slots(s);
 	if (s->alone) {
-		/* Locks it, and adds to its count. */
+		/* Locks STORE_ALL_SLOT, and adds 1 to its count. */
 		mysqldb_begin(s->db, RAISE_ALL);
 		mysqldb_bind(s->db, STORE_ALL_SLOT);
 		if (mysqldb_run(s->db) == -1)

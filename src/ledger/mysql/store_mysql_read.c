@@ -38,7 +38,7 @@ store_next_row(struct store *s, struct store_row *row, size_t *index)
 /*
  * Reads the rows of batches after `newest`, the newest batch that the cache has
  * of an id. In a first reading (SUMS_READ_NEWER) the cache may lack rows of
- * that batch too: it reads those with a number (seq) above `base`. There are no
+ * that batch too: it reads those whose seq is above the cursor's. There are no
  * more rows if fewer than NEWS_MAX were fetched.
  */
 static int
@@ -63,7 +63,7 @@ store_read_after(struct store *s, enum sums_reading r,
 		mysqldb_bind(s->db, t->cursor->newest);
 		mysqldb_bind(s->db, t->cursor->newest);
 		mysqldb_bind(s->db, r == SUMS_READ_NEWS ? INT64_MAX :
-		    t->cursor->base);
+		    t->cursor->seq);
 	}
 	if (mysqldb_run(s->db) == -1)
 		return -1;
@@ -77,7 +77,7 @@ store_read_after(struct store *s, enum sums_reading r,
 		if (row.date >= t->since)
 			reader->first(reader->arg, i, &row);
 		t->cursor->newest = mysqldb_column(s->db, 5);
-		t->cursor->base = mysqldb_column(s->db, 6);
+		t->cursor->seq = mysqldb_column(s->db, 6);
 	}
 	return more;
 }
@@ -198,7 +198,7 @@ store_read_first(struct store *s, const struct store_reader *reader)
 		c = s->touch[end->touch].cursor;
 		sums_end_piece(c, end->upto, end->batch);
 		if (c->loaded)
-			c->base = clock_mono().ns;
+			c->ended = clock_mono().ns;
 	}
 	return 0;
 }
@@ -274,7 +274,7 @@ store_read_recent(struct store *s, const struct store_reader *reader)
 	for (i = 0; more == 0 && i < s->ntouch; i++)
 		if (store_reads(s, i, SUMS_READ_RECENT)) {
 			s->touch[i].cursor->position = SUMS_NEWER;
-			s->touch[i].cursor->base = INT64_MAX;
+			s->touch[i].cursor->seq = INT64_MAX;
 		}
 	return more;
 }
@@ -294,7 +294,7 @@ store_read_newer(struct store *s, const struct store_reader *reader)
 		c->loaded = true;
 		c->position = 0;
 		c->newest = store_batch_of(s, i);
-		c->base = clock_mono().ns;
+		c->ended = clock_mono().ns;
 	}
 	return 0;
 }
@@ -448,7 +448,7 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	now = clock_mono().ns;
 	for (i = 0; s->blind && i < s->ntouch; i++)
 		if (s->touch[i].cursor->loaded &&
-		    now - s->touch[i].cursor->base > BLIND_NS)
+		    now - s->touch[i].cursor->ended > BLIND_NS)
 			reader->again(reader->arg, i);
 	return 0;
 }

@@ -39,7 +39,7 @@ enum foreign_fold {
 
 struct foreign_row {
 	struct store_row	 row;
-	size_t			 instance;	/* in struct foreign's text */
+	size_t			 instance;	/* its offset in foreign.text */
 };
 
 struct foreign {
@@ -50,10 +50,10 @@ struct foreign {
 	struct str		 text;
 	struct store_reader	 reader;	/* that knows them */
 	int64_t			 most;		/* for one id, in a batch */
-	bool			 read_rows;
+	bool			 read_rows;	/* reported, not given back */
 	bool			 there;		/* there are rows to take in */
-	bool			 took_none;	/* the last step */
-	struct mono		 begun;		/* the last step */
+	bool			 took_none;	/* the last step did */
+	struct mono		 begun;		/* when the last step began */
 	struct mono		 next;		/* when the next is due */
 	struct log_limit	 failed;	/* a step, in the log */
 };
@@ -69,7 +69,11 @@ void	foreign_borrow(struct foreign *, const struct store_row *);
 
 /* Drops all but the first `count` rows, before foreign_tell. */
 void	foreign_cut(struct foreign *, size_t count);
+
+/* Reports the borrowed rows to the reader. */
 void	foreign_tell(struct foreign *, const struct store_reader *);
+
+/* Reports them to it with negative amounts, and drops them. */
 void	foreign_give_back(struct foreign *);
 
 /*

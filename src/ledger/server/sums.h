@@ -22,7 +22,7 @@
 struct store_cursor {
 	bool		loaded;		/* first: store.h */
 	bool		no_sums;	/* mail_sums has no usable sums of it */
-	uint32_t	rows;	/* read or added since its sums were written */
+	uint32_t	rows;		/* since its sums were written */
 	/* Number of the id's newest row (MySQL: batch) in the cache. */
 	int64_t		newest;
 	/*
@@ -30,12 +30,17 @@ struct store_cursor {
 	 * of the values below; 0: none has begun, or it is complete.
 	 */
 	int64_t		position;
-	/*
-	 * In a first reading: `newest` after the last piece; MySQL, from sums:
-	 * the seq of its last row. Then, MySQL: the end of the first reading
-	 * (monotonic, ns).
-	 */
-	int64_t		base;
+	union {
+		/* In a first reading by pieces: `newest` after the last one. */
+		int64_t	base;
+		/*
+		 * MySQL, in a first reading from sums: the seq of the last row
+		 * after them; INT64_MAX: none was read yet.
+		 */
+		int64_t	seq;
+		/* MySQL, loaded: the end of the first reading (mono, ns). */
+		int64_t	ended;
+	};
 };
 _Static_assert(sizeof(struct store_cursor) <= STORE_CURSOR_SIZE,
     "a cursor is too large for the cache");
@@ -44,7 +49,7 @@ _Static_assert(sizeof(struct store_cursor) <= STORE_CURSOR_SIZE,
 #define SUMS_NEWER	(INT64_MIN + 1)	/* and the recent instances */
 
 struct sums_sizes {
-	uint32_t	rows;	/* of an id, then its sums are written */
+	uint32_t	rows;	/* with so many an id's sums are written */
 	size_t		part;	/* seconds in one row of mail_sums */
 	size_t		piece;	/* rows of first readings in one batch */
 	size_t		least;	/* fewest of these for each id */
@@ -75,16 +80,19 @@ int64_t	sums_part(int64_t amount, bool narrow);
 /* The reading that an id needs next. */
 enum sums_reading	 sums_reading(const struct store_cursor *);
 
-/* The number of rows to read for each of `ids` ids; `budget` is the batch's. */
+/*
+ * The number of rows to read for each of `ids` ids, at least one; `budget` is
+ * the batch's.
+ */
 size_t	sums_piece(size_t ids, size_t budget);
 
 /* The date at which the next piece of a first reading begins. */
 int64_t	sums_position(const struct store_touch *);
 
 /*
- * A piece was read: up to this date, INT64_MAX: to the end, and up to this
- * number. An id with several pieces has enough rows for its sums to be worth
- * writing.
+ * Notes that a piece was read: the rows with dates up to `upto` (INT64_MAX: it
+ * is the last piece) and numbers up to `newest`. An id with several pieces has
+ * enough rows for its sums to be worth writing.
  */
 void	sums_end_piece(struct store_cursor *, int64_t upto, int64_t newest);
 
@@ -99,8 +107,8 @@ int	sums_tell(const void *, size_t, const struct store_touch *,
 	    size_t index, const struct store_reader *);
 
 /*
- * Reports a row that the sums include, for its instance, then subtracts its
- * amount again.
+ * Reports a row for its instance only: the sums include its amount, so the same
+ * amount is subtracted at once.
  */
 void	sums_tell_instance(const struct store_row *, const struct store_touch *,
 	    size_t index, const struct store_reader *);

@@ -11,9 +11,10 @@
  * are held: all rows of these ids are committed then.
  */
 struct writers {
-	int64_t		last;	/* rows up to here are attributed */
+	/* Every row up to this number is attributed to us or to others. */
+	int64_t		last;
 	int64_t		theirs;	/* the newest that may be another's */
-	unsigned int	silent;	/* looks without rows of others */
+	unsigned int	silent;	/* looks in a row that found no others */
 };
 
 void	writers_init(struct writers *);
@@ -33,7 +34,7 @@ void	writers_own(struct writers *, int64_t newest, int64_t numbers);
 /* Whether there may be rows of others after this number. */
 bool	writers_after(const struct writers *, int64_t number);
 
-/* No row of others was found in so many looks that there may be no others. */
+/* Whether the last 50 looks found no row of others: probably we are alone. */
 bool	writers_silent(const struct writers *);
 
 #endif
