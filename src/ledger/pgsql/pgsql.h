@@ -20,15 +20,16 @@ enum pgsql_fault {
 /*
  * One connection to a PostgreSQL server: the only code that calls libpq.
  * Statements are sent in pipelines, so that any number of them takes one round
- * trip. Every wait has a deadline; every fault is returned, and told by the
- * first members. All others are for pgsql.c and pgsql_connect.c alone.
+ * trip. Every wait but those of the functions for the start has a deadline.
+ * Every fault is returned. Others may read the members up to `place`; the rest
+ * is for pgsql.c and pgsql_connect.c alone.
  */
 struct pgsql {
 	enum pgsql_fault	 fault;		/* the last */
 	char			 error[256];	/* its text, printable */
 	bool			 timed_out;	/* it did not answer in time */
-	bool			 unfit;		/* a table, or what depends on
-						   it, does not permit it */
+	/* A table, or what depends on it, does not permit the statement. */
+	bool			 unfit;
 	bool			 exposed;	/* this libpq would show a
 						   server the password */
 	char			 place[160];	/* "database on host" */
@@ -37,11 +38,15 @@ struct pgsql {
 	struct pg_result	*result;	/* of the last pgsql_take */
 	int64_t			 timeout;	/* ms */
 	struct mono		 deadline;
-	size_t			 put;		/* put in this pipeline */
-	size_t			 taken;
-	bool			 synced;	/* the sync is sent */
-	bool			 each;		/* sync after every one */
+	/* --- the pipeline --- */
+	size_t			 put;		/* statements */
+	size_t			 taken;		/* results */
+	bool			 synced;	/* its sync is sent */
+	bool			 each;		/* a sync after each statement,
+						   so that a fault aborts no
+						   other */
 	bool			 failed;	/* a statement of it failed */
+
 	int64_t			 process;	/* of the server */
 	int			 beside;	/* pgsql_watch's fd, or -1 */
 	void			(*input)(void *);
@@ -132,10 +137,10 @@ void	pgsql_put_query(struct pgsql *, const char *sql,
     const struct pgsql_params *);
 
 /*
- * Bounds queries of pgsql_put_query. All of them together may take the server
- * `ms` from pgsql_put_bound on, if pgsql_put_left is before each and
- * pgsql_put_unbound after the last. Each of the three is a statement of the
- * pipeline, whose result is taken.
+ * Bounds queries of pgsql_put_query: from pgsql_put_bound on, all of them
+ * together have `ms`. Call pgsql_put_left before each, and pgsql_put_unbound
+ * after the last. Each of the three is a statement of the pipeline, whose
+ * result is taken.
  */
 void	pgsql_put_bound(struct pgsql *, int64_t ms);
 void	pgsql_put_left(struct pgsql *);

@@ -5,7 +5,10 @@
 
 #include "ledger/pgsql/pgsql.h"
 
-/* The first line of an error, without libpq's severity in front. */
+/*
+ * Copies the first line of an error to the buffer, printable, without libpq's
+ * severity in front.
+ */
 void	pgsql_words(char *, size_t, const char *text);
 
 #endif

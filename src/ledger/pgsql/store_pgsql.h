@@ -66,9 +66,10 @@ enum column {
 struct store {
 	struct pgsql		*db;
 	struct pgsql		*flusher;	/* NULL: none */
-	bool			 unflushed;
-	bool			 standby;	/* it does not answer */
-	struct mono		 young;		/* see store_commit */
+	bool			 unflushed;	/* a commit is not durable */
+	bool			 standby_lost;	/* a synchronous one */
+	/* Until then each commit also makes the last ledger's durable. */
+	struct mono		 young;
 	void			(*flushed)(void *);
 	void			*arg;
 	char			*description;
@@ -83,10 +84,12 @@ struct store {
 	struct store_touch	*touch;		/* of the running batch */
 	size_t			 ntouch;
 	size_t			*index;		/* touches, sorted by reading */
-	size_t			 end[SUMS_READ__MAX];	/* ends in `index` */
+	size_t			 end[SUMS_READ__MAX];	/* of each reading's
+							   touches in `index` */
 	uint64_t		*lock;
 	size_t			 room;		/* of index and lock */
-	size_t			 sums;		/* touch whose are written */
+	size_t			 sums;		/* index of the touch whose
+						   sums are written */
 	bool			 sumless;	/* writing sums failed */
 	bool			 read_rows;	/* in this batch */
 	bool			 spoilt;	/* the connection must end */
@@ -108,6 +111,10 @@ enum store_result	store_failed(struct store *);
 /* Ends a pipeline that is a transaction of its own. */
 enum store_result	store_end(struct store *);
 
+/*
+ * store_put puts the statement into the pipeline, with the columns from `first`
+ * to `last` as its parameters. store_empty empties these columns.
+ */
 void	store_put(struct store *, enum statement, enum column first,
 	    enum column last);
 void	store_empty(struct store *, enum column first, enum column last);
@@ -131,8 +138,9 @@ int	store_alike(const struct store *, int row, int rows);
 void	store_flusher_open(struct store *, const struct settings *);
 
 /*
- * A connection was lost: if it waits for a synchronous standby, the other one
- * ends that, and the error says so.
+ * Call it for a lost connection. If its server process waits for a synchronous
+ * standby, ends that wait by the other connection, if there is one, and says so
+ * in s->error.
  */
 void	store_end_wait(struct store *, struct pgsql *lost,
 	    struct pgsql *other);
@@ -143,12 +151,20 @@ void	store_end_wait(struct store *, struct pgsql *lost,
  */
 int	store_check_standby(struct store *);
 
-/* Starts to make durable what was committed without waiting. */
+/*
+ * Starts to make durable what was committed without waiting, after the commit
+ * before it is durable. store_flush: see struct store_overlap.
+ */
 enum store_result	store_flush_begin(struct store *);
 enum store_result	store_flush(struct store *, bool wait);
 
 /* --- store_pgsql_read.c: in the transaction, under the locks --- */
 
+/*
+ * store_put_reads puts into the pipeline all that store_begin reads after
+ * CHANGES. store_take_reads takes the results, from that of CHANGES on, and
+ * reports them. 0 or -1.
+ */
 void	store_put_reads(struct store *, const struct store_batch *);
 int	store_take_reads(struct store *, struct store_batch *,
 	    const struct store_reader *);

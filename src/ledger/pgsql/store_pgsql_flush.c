@@ -85,9 +85,9 @@ store_flusher_open(struct store *s, const struct settings *settings)
 void
 store_end_wait(struct store *s, struct pgsql *lost, struct pgsql *other)
 {
-	if (!s->standby && other != NULL && lost->timed_out)
-		s->standby = pgsql_end_wait(other, lost) == 1;
-	if (s->standby)
+	if (!s->standby_lost && other != NULL && lost->timed_out)
+		s->standby_lost = pgsql_end_wait(other, lost) == 1;
+	if (s->standby_lost)
 		(void)strlcpy(s->error, "a synchronous standby is missing"
 		    " (SyncRep): see synchronous_standby_names",
 		    sizeof(s->error));
