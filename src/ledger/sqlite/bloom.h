@@ -7,8 +7,8 @@
 
 /*
  * A Bloom filter: tells which hashes are certainly not in a set. All bits of
- * one hash lie in one cache line. About one in a hundred hashes that are not in
- * the set is reported as being in it.
+ * one hash lie in one block of 64 bytes. About one in a hundred hashes that are
+ * not in the set is reported as being in it.
  */
 struct bloom {
 	uint8_t	*bytes;		/* the same on every machine */
@@ -18,7 +18,7 @@ struct bloom {
 /* Makes an empty filter for up to `hashes` hashes. */
 void	bloom_init(struct bloom *, size_t hashes);
 
-/* Shrinks the filter to the size for `hashes` hashes, the number it holds. */
+/* Shrinks the filter to the size for the `hashes` hashes that it holds. */
 void	bloom_fold(struct bloom *, size_t hashes);
 
 /* Copies a filter's bytes; with a wrong length it has none. */

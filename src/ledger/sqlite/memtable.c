@@ -9,7 +9,7 @@
 #define CHUNK		(64 * 1024)
 #define NONE		UINT32_MAX
 
-/* The counts of an id are a list from the newest to the oldest. */
+/* The counts of an id are a list from the last added to the first. */
 struct memtable_count {
 	struct pack_count	count;
 	uint32_t		before;

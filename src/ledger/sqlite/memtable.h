@@ -9,16 +9,18 @@
 #include "lib/str.h"
 
 /*
- * A memtable: the counts of the newest rows of the database, by id, in memory:
- * those that no run includes yet (store_sqlite_runs.c). It grows until it is
- * written as a run and freed as a whole; a cleaning drops its oldest counts.
- * Ids are found by a hash of the caller that is the same in every process.
+ * A memtable: counts by id, in memory. It holds the tail, which is the rows
+ * that no run includes yet (store_sqlite_runs.c), or the counts of the runs
+ * that are being merged. It grows until it is written as a run and freed as a
+ * whole; a cleaning drops its oldest counts. Ids are found by a hash of the
+ * caller that is the same in every process.
  */
 struct memtable {
 	/* For others to read. */
-	size_t			  rows;
-	int64_t			  oldest;	/* a date, as the next: set */
-	int64_t			  newest;	/* once there are rows */
+	size_t			  rows;		/* added, forgotten ones too */
+	/* No count is older or newer; set once there are rows. */
+	int64_t			  oldest;
+	int64_t			  newest;
 	/* The rest is of memtable.c. */
 	struct map		 *map;
 	struct memtable_id	**place;	/* every id */
@@ -37,7 +39,7 @@ struct memtable	*memtable_new(void);
 void		 memtable_free(struct memtable *);
 
 /*
- * Adds a count. memtable_add returns the place of the id in this tail, with
+ * Adds a count. memtable_add returns the place of the id in this memtable, with
  * which memtable_add_at adds further counts of the same id.
  */
 size_t		 memtable_add(struct memtable *, uint64_t hash, const char *id,
@@ -63,7 +65,10 @@ void		 memtable_forget(struct memtable *, int64_t first);
  */
 void		 memtable_divide(struct memtable *, unsigned int bits);
 
-/* Appends all ids of one part, packed, and adds them to the filter. */
+/*
+ * Appends the ids of one part that have counts, packed, and adds them to the
+ * filter.
+ */
 void		 memtable_part(struct memtable *, size_t part, struct str *,
 			    struct bloom *);
 

@@ -53,9 +53,11 @@ struct sqlite {
 
 /*
  * Opens the file `name` in `directory`, created if missing (mode by umask(2)).
- * Waits at most `busy_ms` for another process's lock. The statements are the
- * `count` texts of `list`, prepared at their first use and named by their
- * index. NULL with the kind of fault in `fault` and a printable reason.
+ * Here and later a statement waits at most `busy_ms` for another process's
+ * lock. The statements are the `count` texts of `list`, which must stay valid;
+ * they are prepared at their first use and named by their index. `directory`
+ * stays the caller's. NULL with the kind of fault in `fault` and a printable
+ * reason.
  */
 struct sqlite	*sqlite_open(int directory, const char *name, int busy_ms,
 		    const char *const *list, size_t count,
@@ -102,8 +104,8 @@ int		 sqlite_exec(struct sqlite *, const char *sql);
 int		 sqlite_number(struct sqlite *, const char *sql, int64_t *);
 
 /*
- * Binds a parameter of statement `n`, counted from 1. The bytes must stay valid
- * until the statement is done. NULL is the empty text.
+ * Binds parameter `at`, counted from 1, of statement `n`. The bytes must stay
+ * valid until the statement is done. NULL is the empty text.
  */
 void		 sqlite_bind(struct sqlite *, size_t n, int at, int64_t);
 void		 sqlite_bind_text(struct sqlite *, size_t n, int at,

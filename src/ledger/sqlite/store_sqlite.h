@@ -73,7 +73,8 @@ _Static_assert(sizeof(struct store_cursor) <= STORE_CURSOR_SIZE,
     "a cursor is too large for the cache");
 
 #define STORE_MERGE		8	/* runs of one level that become one */
-#define STORE_PART_BITS		20	/* of a part, below the run's */
+/* The number of a part: the run's, then so many bits for the part in it. */
+#define STORE_PART_BITS		20
 
 enum statement {
 	DO_BEGIN = STORE_STATEMENT__MAX,
@@ -131,8 +132,8 @@ enum statement {
 struct numbers {
 	int64_t		changes;	/* the triggers' count; -1: not seen */
 	int64_t		horizon;
-	int64_t		oldest;		/* other dates are being deleted */
-	int64_t		newest;
+	int64_t		oldest;		/* rows before this date, or after */
+	int64_t		newest;		/* this, are being deleted */
 	int64_t		cleaned;	/* the last cleaning's `oldest` */
 	int64_t		runs;		/* count of changes; -1: not seen */
 	int64_t		fold;
@@ -201,7 +202,7 @@ struct store {
 	int			 directory;
 	char			*name;
 	char			*description;
-	bool			 full;		/* synchronous */
+	bool			 full;		/* synchronous = full */
 	enum fold		 fold;
 	int			 wait;		/* for a lock, at most, ms */
 	int64_t			 looked;	/* last sqlite_look, ns */
@@ -219,10 +220,12 @@ struct store {
 	int64_t			 version;	/* data_version; -1: not seen */
 	int64_t			 schema;
 	struct numbers		 seen;
-	int64_t			 reached;	/* seen.cleaned, after a batch
-						   asked for earlier dates */
+	int64_t			 reached;	/* seen.cleaned when a batch
+						   asked for earlier dates and
+						   the cache was dropped */
 	bool			 indexed;	/* 1.x's index is there */
-	bool			 searched;	/* and used while behind */
+	bool			 searched;	/* while `behind`, ids are read
+						   by 1.x's index */
 	bool			 damaged;	/* the runs are damaged */
 	bool			 moved;		/* tables changed: reopen */
 	int64_t			 last;		/* the newest row */
@@ -296,7 +299,7 @@ enum store_result	 store_begin_own(struct store *);
 /* Rolls back an open transaction and keeps the reason of its fault. */
 enum store_result	 store_failed(struct store *);
 
-/* Commits if `good`, else as store_failed. */
+/* Commits if `good`; otherwise, or if that fails, does as store_failed. */
 enum store_result	 store_end(struct store *, bool good);
 
 /* Starts the checkpointer: struct store_optional. */
@@ -305,7 +308,8 @@ void			 store_start_helper(struct role_start *,
 
 /*
  * Starts a checkpoint when the log has grown enough or a second has passed.
- * Returns the milliseconds until it should be called again, -1: no need.
+ * `quiet`: no charge waits, so the ledger may do the work itself. Returns the
+ * milliseconds until it should be called again, -1: no need.
  */
 int			 store_copy_log(struct store *, bool quiet);
 
@@ -322,6 +326,11 @@ enum store_result	 store_hurry(struct store *);
  * written.
  */
 void			 store_work(struct store *);
+
+/*
+ * Below, -1 is a fault: the transaction is still open, and the caller ends it
+ * with store_failed.
+ */
 
 /* --- store_sqlite_open.c --- */
 
@@ -344,8 +353,8 @@ int	store_drop_index(struct store *);
 
 /*
  * Under the lock: reads what others did since the last time. 1: all is known;
- * 0: decisions must wait, for the file to be reopened (moved) or for an older
- * program's rows to be read (behind, and no index); -1: a fault.
+ * 0: decisions must wait: s->moved is set, and the file has to be reopened, or
+ * rows of an older program have to be read (s->behind, and not s->searched).
  */
 int	store_sync(struct store *, const struct store_reader *);
 
@@ -356,7 +365,12 @@ int	store_sync(struct store *, const struct store_reader *);
  */
 int	store_reach(struct store *, const struct store_batch *,
 	    const struct store_reader *);
-int	store_read_first(struct store *, struct store_touch *, size_t,
+
+/*
+ * Goes on with the first reading of a touch that is not loaded, and subtracts
+ * the rows that it has read one by one from *budget.
+ */
+int	store_read_first(struct store *, struct store_touch *, size_t index,
 	    size_t *budget, const struct store_reader *);
 
 /* While behind: reads more rows into the tail, about `max` at most. */
@@ -367,6 +381,7 @@ void	store_unload(struct store *);
 
 /* --- store_sqlite_runs.c --- */
 
+/* Reads the list of runs, with their filters: s->run. */
 int	store_read_runs(struct store *);
 void	store_free_runs(struct store *);
 
@@ -377,7 +392,7 @@ void	store_free_runs(struct store *);
 int	store_open_part(struct store *, const struct run *, size_t part,
 	    struct pack *);
 
-/* 0; -1: the part is damaged. */
+/* `more` is the last result of pack.h. -1: the part is damaged. */
 int	store_close_part(struct store *, int more);
 
 /*
@@ -388,8 +403,8 @@ bool	store_job_choose(struct store *, bool quiet);
 
 /*
  * store_job_step does some steps of the job, in a transaction: 0 or -1. After
- * the last one (store_job_done) the transaction must end. store_job_over then
- * says whether it was committed.
+ * the last one (store_job_done) the transaction must end. Then store_job_over
+ * must be told whether it was committed. store_job_drop gives the job up.
  */
 int	store_job_step(struct store *, size_t steps);
 bool	store_job_done(const struct store *);

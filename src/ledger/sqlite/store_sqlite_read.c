@@ -101,8 +101,8 @@ take_numbers(struct store *s, const struct numbers *n,
 		return -1;
 	s->seen = *n;
 	/*
-	 * A rowid is never given out twice, even if the newest rows were
-	 * deleted.
+	 * A rowid up to the horizon is never given out again, even if the
+	 * newest rows were deleted.
 	 */
 	s->last = n->last > n->horizon ? n->last : n->horizon;
 	if (s->tail != NULL)

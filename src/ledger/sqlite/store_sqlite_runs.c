@@ -197,7 +197,7 @@ job_merge(struct store *s)
 		bits = run->bits;
 	s->job.parts = (size_t)1 << bits;
 	bloom_init(&run->filter, (size_t)run->ids);
-	/* Ids in several sources are one: they are counted when merged. */
+	/* An id may be in several sources: ids are counted while merging. */
 	run->ids = 0;
 }
 
@@ -416,8 +416,8 @@ store_delete_run(struct store *s, struct run *run)
 	    runs_part(run, (size_t)1 << STORE_PART_BITS) };
 
 	/*
-	 * A process that still writes the run, but is slow, must not complete
-	 * it.
+	 * The process that was writing this run may be slow and not gone: from
+	 * here on it cannot complete the run.
 	 */
 	if (store_run(s, RUN_DISCARD, 1, &run->number) == -1 ||
 	    store_run(s, PARTS_GONE, 2, parts) == -1)
