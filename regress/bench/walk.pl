@@ -1,7 +1,8 @@
 # What `make walk` runs: the way of one accepted mail of a known id through the engine and
 # SQLite's ledger, as calls of our functions (no compiler's optimisation, so each function
 # of the source is one). Prints how many calls, functions, files and changes of the file
-# there are; with WALK=long the calls too.
+# there are; with WALK=files also how often each function of a file is called, with
+# WALK=long the calls in their order.
 
 use strict;
 use warnings;
@@ -67,18 +68,45 @@ sub walked {
 
 sub summary {
 	my ($process, @calls) = @_;
-	my (%function, %file);
+	my (%function, %file, %called);
 	my ($changes, $last) = (0, '');
 
 	for (@calls) {
-		$function{$_->[0]} = $file{$_->[1]} = 1;
+		$function{$_->[0]} = 1;
+		$file{$_->[1]}++;
+		$called{$_->[1]}{$_->[0]}++;
 		$changes++ if $last ne '' && $_->[1] ne $last;
 		$last = $_->[1];
 	}
 	printf "%-14s %5d calls %5d functions %5d files %5d changes of file\n", $process,
 	    scalar @calls, scalar keys %function, scalar keys %file, $changes;
-	return if ($ENV{WALK} // '') ne 'long';
-	printf "    %-32s %s\n", @$_ for @calls;
+	my $more = $ENV{WALK} // '';
+	if ($more eq 'files') {
+		for my $name (sort { $file{$b} <=> $file{$a} || $a cmp $b } keys %file) {
+			my $of = $called{$name};
+			printf "    %3d %s: %s\n", $file{$name}, $name, join ', ',
+			    map { "$_ $of->{$_}" }
+			    sort { $of->{$b} <=> $of->{$a} || $a cmp $b } keys %$of;
+		}
+	}
+	if ($more eq 'long') {
+		printf "    %-32s %s\n", @$_ for @calls;
+	}
+}
+
+# Waits until the processes enter no more functions. Returns how many each has entered.
+sub settled {
+	my (%pid) = @_;
+	my %entered;
+
+	wait_until {
+		my %now = map { $_ => (entries($pid{$_}))[0] } keys %pid;
+		my $same = !grep { ($entered{$_} // -1) != $now{$_} } keys %pid;
+		%entered = %now;
+		sleep 0.3 if !$same;
+		$same;
+	} 20;
+	return %entered;
 }
 
 build();
@@ -90,16 +118,10 @@ for (1 .. 5) {
 	($client->ask(sasl_username => 'bob', instance => "walk.$_") // '') eq 'dunno'
 	    or die "no answer\n";
 }
-# What follows an answer, such as work in quiet moments, is over.
-my %from;
-wait_until {
-	my %now = map { $_ => (entries($pid{$_}))[0] } keys %pid;
-	my $same = !grep { ($from{$_} // -1) != $now{$_} } keys %pid;
-	%from = %now;
-	sleep 0.3 if !$same;
-	$same;
-} 20;
+# What follows an answer is part of it, unless it is work for quiet moments.
+my %from = settled(%pid);
 $client->ask(sasl_username => 'bob', instance => 'walk.6');
+settled(%pid);
 for (sort keys %pid) {
 	my @calls = walked($pid{$_}, "$build/build/libexec/$_", $from{$_});
 	# A ledger without requests turns to other work.
