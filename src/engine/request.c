@@ -86,7 +86,10 @@ request_parse(struct request *req, const char *buf, size_t len,
 				continue;
 			v = &req->attr[names[n][i].attr];
 			v->bytes = at + 1;
-			v->len = normal_length(at + 1, (size_t)(lf - at) - 1);
+			v->len = (size_t)(lf - at) - 1;
+			/* Postfix itself sends no blanks at the end. */
+			if (lf[-1] <= ' ')
+				v->len = normal_length(v->bytes, v->len);
 			break;
 		}
 	}
