@@ -123,7 +123,7 @@ identity_value(struct str *out, const struct settings *s,
 		break;
 	case PART_MAILBOX:
 		normal_mailbox(out, s, domain, bytes, len);
-		break;
+		return out->len > at;
 	default:
 		str_add(out, bytes, len);
 	}
