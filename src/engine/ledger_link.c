@@ -134,6 +134,7 @@ ledger_on_writable(int fd, short what, void *arg)
 void
 ledger_link_flush(void)
 {
+	size_t	queued;
 	int	written;
 
 	client_hold(pending_full());
@@ -147,10 +148,13 @@ ledger_link_flush(void)
 			pending_send();
 		if (pending_is_serving())
 			refusal_send();
-		if (channel_queued(ledger.channel) == 0)
+		if ((queued = channel_queued(ledger.channel)) == 0)
 			return;
-		if ((written = channel_flush(ledger.channel)) == 1)
+		if ((written = channel_flush(ledger.channel)) == 1) {
+			if (queued < CHANNEL_HIGH)
+				return;
 			continue;
+		}
 		/* If it has ended, its last messages are read first. */
 		if ((written == -1 && errno != EPIPE && errno != ECONNRESET) ||
 		    (written == 0 && event_add(&ledger.writable, NULL) == -1))
