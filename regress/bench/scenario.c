@@ -41,6 +41,7 @@ engine(unsigned long requests)
 
 	settings = settings_of(config);
 	apply_init(&applied);
+	apply_use(&applied, settings);
 	str_init(&out);
 	traffic_init(&traffic, USERS, 1, 0, "example.org");
 	for (; requests > 0; requests--) {
@@ -50,7 +51,7 @@ engine(unsigned long requests)
 		    request_parse(&request, mail.bytes, mail.len,
 		    &reason) == 0)
 			errx(1, "a request that is malformed");
-		apply_request(&applied, settings, &request, 1);
+		apply_request(&applied, &request, 1);
 		if (applied.reason != REASON_CHARGED)
 			errx(1, "a request that counts nothing");
 		out.len = 0;

@@ -170,7 +170,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    request_line_ends(req.attr[i].bytes + req.attr[i].len)));
 	for (i = 0; i < REQUEST_NCONF; i++) {
 		s = request_settings[i];
-		apply_request(&d, s, &req, 1);
+		apply_use(&d, s);
+		apply_request(&d, &req, 1);
 		if (d.reason != REASON_CHARGED)
 			continue;
 		fuzz_require(stage_rules(s, d.stage) != 0);

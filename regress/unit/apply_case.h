@@ -114,7 +114,8 @@ apply(struct applied *d, const struct settings *s, struct request *req,
 	const char		*reason;
 
 	assert_true(request_parse(req, text, strlen(text), &reason) > 0);
-	apply_request(d, s, req, RANDOM);
+	apply_use(d, s);
+	apply_request(d, req, RANDOM);
 }
 
 static inline void

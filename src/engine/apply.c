@@ -14,7 +14,6 @@ struct task {
 	const struct settings	*s;
 	const struct request	*req;
 	unsigned int		 exempt;	/* identity_exempt */
-	bool			 soft;		/* fail_action takes mail */
 	struct applied		*a;
 };
 
@@ -29,6 +28,13 @@ void
 apply_clear(struct applied *a)
 {
 	str_clear(&a->ids);
+}
+
+void
+apply_use(struct applied *a, const struct settings *s)
+{
+	a->settings = s;
+	a->soft = access_takes(s->fail_action);
 }
 
 /* --- step 1: the identity --- */
@@ -287,7 +293,7 @@ apply_plain(struct task *t, struct msg_charge_key *key)
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
-	key->soft = t->soft;
+	key->soft = a->soft;
 	if (s->limits_by_id != NULL)
 		limits = settings_id_limits(s->limits_by_id, a->ids.data + at,
 		    key->idlen);
@@ -327,7 +333,7 @@ apply_rule(struct task *t, const struct settings_rule *rule,
 	key->report = t->s->report && rule->report;
 	a->lock_at[a->charge.nkeys] = a->ids.len;
 	apply_lock_of(&a->ids, t->s, rule, t->req, &key->lock);
-	key->soft = rule->action == NULL ? t->soft :
+	key->soft = rule->action == NULL ? a->soft :
 	    access_takes(rule->action);
 	/* limits_by_id has values without the rule's name. */
 	apply_limits(t->s, settings_rule_limits(t->s, key->rule,
@@ -361,13 +367,12 @@ apply_point(struct applied *a, bool instance)
 }
 
 void
-apply_request(struct applied *a, const struct settings *s,
-    const struct request *req, int64_t random)
+apply_request(struct applied *a, const struct request *req, int64_t random)
 {
+	const struct settings		*s = a->settings;
 	const struct request_value	*instance = &req->attr[ATTR_INSTANCE];
 	const struct request_value	*state;
-	struct task			 t = { s, req, 0,
-					    access_takes(s->fail_action), a };
+	struct task			 t = { s, req, 0, a };
 	struct msg_charge_key		*key;
 	enum apply_reason		 reason;
 	size_t				 i;

@@ -28,6 +28,8 @@ enum apply_reason {
 };
 
 struct applied {
+	const struct settings	*settings;
+	bool			 soft;		/* fail_action takes mail */
 	enum apply_reason	 reason;
 	enum stage		 stage;
 	bool			 bad_count;	/* no number; counted as 1 */
@@ -55,12 +57,15 @@ struct applied {
 void	apply_init(struct applied *);
 void	apply_clear(struct applied *);
 
+/* Sets the settings for apply_request. */
+void	apply_use(struct applied *, const struct settings *);
+
 /*
  * `random` is not 0 and comes from arc4random. It becomes the charge's tag if
  * the request has no instance, or if it is charged by count_mode 0.
  */
-void	apply_request(struct applied *, const struct settings *,
-	    const struct request *, int64_t random);
+void	apply_request(struct applied *, const struct request *,
+	    int64_t random);
 
 const char	*apply_reason_text(enum apply_reason);
 

@@ -86,7 +86,7 @@ respond_on_request(struct client *client, const struct request *req)
 	/* Blocks come before everything else. */
 	if (own && (block = blocks_check(s, req, now)) != NULL)
 		goto blocked;
-	apply_request(a, s, req, next_tag());
+	apply_request(a, req, next_tag());
 	if (a->stage != STAGE_NONE)
 		maillog_stage(s, stage_rules(s, a->stage));
 	if (a->bad_count)
@@ -314,6 +314,7 @@ respond_on_late(uint64_t request, const struct msg_verdict *v)
 void
 respond_use(struct policy *policy, struct memory *memory)
 {
+	apply_use(&respond.applied, policy->settings);
 	respond.policy = policy;
 	respond.memory = memory;
 }

@@ -142,7 +142,8 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 		explain_blocked(c, s, block);
 		goto done;
 	}
-	apply_request(&d, s, &req, (int64_t)arc4random() + 1);
+	apply_use(&d, s);
+	apply_request(&d, &req, (int64_t)arc4random() + 1);
 	blocks_subject(&d.charge, s, &req);
 	block = blocks_find_lock(&d.charge, clock_wall(), &d.charge.pass);
 	if (block != NULL) {
