@@ -42,22 +42,18 @@ window_longest(const struct limits *limits, int64_t least)
 
 /* --- the list; entries are numbered from the oldest --- */
 
-static bool
-in_place(const struct window *w)
-{
-	return !w->wide && w->size == WINDOW_IN_PLACE;
-}
-
 static struct window_second *
 narrow_at(struct window *w, size_t i)
 {
-	return (in_place(w) ? w->list.here : w->list.narrow) + w->head + i;
+	return (w->size > WINDOW_IN_PLACE ? w->list.narrow : w->list.here) +
+	    w->head + i;
 }
 
 static const struct window_second *
 narrow_of(const struct window *w, size_t i)
 {
-	return (in_place(w) ? w->list.here : w->list.narrow) + w->head + i;
+	return (w->size > WINDOW_IN_PLACE ? w->list.narrow : w->list.here) +
+	    w->head + i;
 }
 
 static struct window_wide_second *
@@ -161,14 +157,15 @@ list_free(struct window *w)
 {
 	if (w->wide)
 		free(w->list.wide);
-	else if (!in_place(w))
+	else if (w->size > WINDOW_IN_PLACE)
 		free(w->list.narrow);
 }
 
 static void
 resize_narrow(struct window *w, size_t size)
 {
-	struct window_second	*old = in_place(w) ? NULL : w->list.narrow;
+	struct window_second	*old = w->size > WINDOW_IN_PLACE ?
+				    w->list.narrow : NULL;
 	struct window_second	*to, *from = narrow_at(w, 0);
 
 	if (size > WINDOW_IN_PLACE)
@@ -309,7 +306,8 @@ window_memory(const struct window *w)
 {
 	if (w->wide)
 		return w->size * sizeof(struct window_wide_second);
-	return in_place(w) ? 0 : w->size * sizeof(struct window_second);
+	return w->size > WINDOW_IN_PLACE ?
+	    w->size * sizeof(struct window_second) : 0;
 }
 
 void
@@ -355,11 +353,7 @@ window_add(struct window *w, int64_t when, int64_t amount)
 static size_t
 window_start(const struct window *w, int64_t seconds, int64_t now)
 {
-	int64_t	since;
-
-	if (num_sub(now, seconds, &since) == -1)
-		since = INT64_MIN;
-	return list_find(w, since);
+	return list_find(w, num_sub_clamp(now, seconds));
 }
 
 /* The first entry that lies too far in the future to count. */
