@@ -239,8 +239,6 @@ in_wanted(const struct channel *c)
 static void
 forget_secret(struct channel *c)
 {
-	if (c->used_secret == 0)
-		return;
 	explicit_bzero(c->in.data + c->in.start - c->used_secret,
 	    c->used_secret);
 	c->used_secret = 0;
@@ -266,7 +264,8 @@ read_some(struct channel *c, size_t most)
 	/* A whole message waits to be taken: that comes first. */
 	if ((wanted = in_wanted(c)) == 0)
 		return 1;
-	forget_secret(c);
+	if (c->used_secret > 0)
+		forget_secret(c);
 	if (c->in.len == 0)
 		buffer_rewind(&c->in);
 	iov.iov_base = buffer_room(&c->in,
@@ -353,7 +352,8 @@ channel_next(struct channel *c, struct message *m)
 		errno = EBADMSG;
 		return -1;
 	}
-	forget_secret(c);
+	if (c->used_secret > 0)
+		forget_secret(c);
 	if (have < HEADER)
 		return 0;
 	p = c->in.data + c->in.start;

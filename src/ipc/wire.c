@@ -161,17 +161,15 @@ wire_get_bool(struct wire *w)
 const void *
 wire_get_bytes(struct wire *w, size_t max, size_t *len)
 {
-	const void	*p = NULL;
+	const void	*p;
+	uint32_t	 n;
 
-	*len = wire_get_u32(w);
-	if (*len > max)
+	wire_get(w, &n, sizeof(n));
+	if (n > max)
 		wire_fail(w);
-	else
-		p = wire_take(w, *len);
-	if (!w->bad)
-		return p;
-	*len = 0;
-	return "";
+	p = wire_take(w, n);
+	*len = p == NULL ? 0 : n;
+	return p == NULL ? "" : p;
 }
 
 char *
