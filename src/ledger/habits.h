@@ -20,7 +20,10 @@ void		 habits_free(struct habits *);
 /* Reads the key, which the first daemon makes, unless it is known. */
 enum store_result	 habits_ready(struct habits *, struct store *);
 
-/* The pair of a key's id, as it is stored, and a network or recipient. */
+/*
+ * Sets the pair of a key's id, as it is stored, and a network or recipient;
+ * nothing is known of it yet. habits_ready must have succeeded before.
+ */
 void	habits_name(const struct habits *, struct store_pair *,
 	    enum store_pair_kind, const char *id, size_t idlen,
 	    const char *what, size_t len);

@@ -14,6 +14,7 @@
  * read again before a decision when it is older than a second, or when the
  * clock was set back since it was read.
  */
+
 /* Overrides with copies of their strings. */
 struct override_copies {
 	struct override	*list;

@@ -4,7 +4,7 @@
 #include "ledger/store.h"
 
 /*
- * The functions of store.h that no charge waits for, and that differ only in
+ * The functions of store.h that do not count mails, and that differ only in
  * their SQL from one database to the other: store_shared.c has them for all
  * backends. A backend has the text of each statement below, and the functions
  * below.
