@@ -121,12 +121,12 @@ clean_values(struct store *s, const struct store_kept *kept, size_t max,
 	ret = sqlite_step(s->db, gone);
 	if (more == 0)
 		*position = AT_REST;
-	else {
+	else if (ret == 0) {
 		s->clean_id.len = s->clean_value.len = 0;
 		str_add(&s->clean_id, id, idlen);
 		str_add(&s->clean_value, value, valuelen);
-		sqlite_reset(s->db, find);
 	}
+	sqlite_reset(s->db, find);
 	return ret;
 }
 
