@@ -19,7 +19,7 @@
 /* The ledger had no room for this amount until that time. */
 struct decision_wait {
 	int64_t		until;		/* seconds since 1970; 0: none */
-	int64_t		amount;		/* at least this did not fit */
+	int64_t		amount;		/* this or more has no room */
 	struct limit	limit;		/* the window that was full */
 };
 
@@ -41,8 +41,9 @@ struct decision_key {
 	 */
 	const struct habit_pair	*network;
 	const struct habit_pair	*recipient;
-	bool		 learning;	/* the rule only learns so far */
-	int64_t		 at_rcpt;	/* recipients of the instance then */
+	bool		 learning;	/* the rule refuses nothing yet */
+	int64_t		 at_rcpt;	/* recipients of the instance for which
+					   it was weighed at RCPT */
 	struct decision_wait	 wait;
 	/* Out. */
 	int64_t		 amount;	/* the part that is new */
@@ -62,8 +63,8 @@ struct decision {
 	int64_t			 date;
 	int64_t			 tag;
 	int64_t			 now;	/* seconds since 1970 */
-	uint8_t			 pass;	/* the keys that are charged, as
-					   lock_closed says */
+	uint8_t			 pass;	/* LOCK_PASS_*, of lock_closed: which
+					   keys are charged */
 	size_t			 nkeys;
 	struct decision_key	 key[CHARGE_KEYS_MAX];
 	/* Out, by decision_make: hits for the report. */
@@ -80,15 +81,18 @@ struct decision {
 bool	decision_counts(const struct msg_charge_key *, uint8_t pass);
 
 /*
- * Decides: fills in the verdict, each key's amount, and the hits. A
- * CHARGE_REPLAY or CHARGE_BACK is never refused.
+ * Decides: fills in the verdict, each key's amount, and the hits. Only a
+ * CHARGE_ONCE or CHARGE_EACH may be refused.
  */
 void	decision_make(struct decision *, struct msg_verdict *);
 
-/* The first step of decision_make: sets each key's amount, and no hits. */
+/* Sets each key's amount, as decision_make does, and decides nothing. */
 void	decision_amounts(struct decision *);
 
-/* After decision_make: all windows of all keys, but not the verdict. */
+/*
+ * After decision_make: fills in the keys, with all windows of those that are
+ * charged, but not the verdict.
+ */
 void	decision_weigh(const struct decision *, struct msg_weighed *);
 
 /* An amount to record for a key at a second; it may be negative. */
@@ -103,22 +107,24 @@ struct decision_record {
 
 /*
  * What an accepted charge records: the amounts of its keys. A value that was
- * seen before is taken back at that second, and recorded at the new one.
- * Returns the number of records.
+ * seen before is taken back at that second, and recorded at the new one; if
+ * that second is later, since the clock was set back, nothing is recorded.
+ * Returns the number of records, at most DECISION_RECORDS_MAX.
  */
 size_t	decision_records(const struct decision *, struct decision_record *);
 
 /*
- * Whether this refusal takes back all that the instance was charged before
- * under the keys that do not count values.
+ * Whether the charge was refused so that the instance's earlier charges are
+ * taken back (policyd-rate-limit.conf(5), count_mode 0).
  */
 bool	decision_takes_back(const struct decision *,
 	    const struct msg_verdict *);
 
 /*
- * Two steps of decision_make, for a verdict that is corrected later: a check of
- * max_per_mail, and what follows if this window of key `n` has no room. Each
- * may make the verdict a refusal.
+ * Two steps of decision_make, for a verdict that is corrected later. Each may
+ * make it a refusal. decision_check_mail checks max_per_mail of key `n`;
+ * decision_no_room is called if this window of key `n`, in which `used` mails
+ * count, has no room.
  */
 void	decision_check_mail(struct decision *, struct msg_verdict *, size_t n);
 void	decision_no_room(const struct decision *, struct msg_verdict *,

@@ -8,7 +8,7 @@
 /*
  * What a rule that counts "new_recipients" knows of a key: from which networks
  * it sends, and to whom (policyd-rate-limit.conf(5), count). Pure. Times are
- * seconds since 1970.
+ * seconds since 1970, durations are seconds.
  */
 
 /* How many pairs of a key are kept. */
@@ -26,13 +26,15 @@ struct habit_pair {
 	int64_t	last;		/* last accepted mail */
 };
 
-/* The fields of a rule. */
+/* The fields of a rule, both durations. */
 struct habit_terms {
-	int64_t	unfamiliar;	/* 0: every network is unfamiliar */
-	int64_t	learn;
+	int64_t	unfamiliar;	/* a network is familiar after it; 0: never */
+	int64_t	learn;		/* a pair is forgotten after it */
 };
 
-/* Whether it is known: accepted within `learn`. */
+/*
+ * Whether the day of the pair's last accepted mail ended less than `learn` ago.
+ */
 bool	habit_known(const struct habit_pair *, const struct habit_terms *,
 	    int64_t now);
 
@@ -41,16 +43,17 @@ bool	habit_familiar(const struct habit_pair *network,
 	    const struct habit_terms *, int64_t now);
 
 /*
- * What a request counts that has `n` recipients. `recipient` is NULL where the
- * request names none.
+ * The amount of a request with `n` recipients: the new ones, if the network is
+ * unfamiliar. `recipient` is NULL where the request names none: all are new.
  */
 int64_t	habit_amount(const struct habit_pair *network,
 	    const struct habit_pair *recipient, int64_t n,
 	    const struct habit_terms *, int64_t now);
 
 /*
- * A mail was accepted: learns the pair. A refusal of the rule's own: the time
- * of the network starts again. True: the pair has changed and is to be written.
+ * habit_learn: a mail of the pair was accepted. habit_refuse: the rule itself
+ * refused a mail, so the network's time starts again at the end of the day.
+ * True: the pair has changed and is to be written.
  */
 bool	habit_learn(struct habit_pair *, const struct habit_terms *,
 	    int64_t now);
@@ -67,9 +70,9 @@ struct habit_entry {
 
 /*
  * Chooses which pairs of a key to delete, so that at most `max` are left: the
- * least recently used, and unfamiliar networks before familiar ones. Returns
- * their number and moves them to the front of the list. A few more than needed
- * are chosen, so that the next new pairs fit without another call.
+ * least recently used, and with `networks` unfamiliar ones first. Returns their
+ * number and moves them to the front of the list. A few more than needed are
+ * chosen, so that the next new pairs fit without another call.
  */
 size_t	habit_evict(struct habit_entry *, size_t n, size_t max, bool networks,
 	    const struct habit_terms *, int64_t now);

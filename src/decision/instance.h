@@ -12,8 +12,8 @@
  * under two keys of each charge and id: a keyed hash of id and instance, and
  * one of id, instance and tag. Ledger and memory look them up and fill in
  * `charged` and `repeated` of struct decision_key; decision_new_amount() in
- * decision.c then charges only what is new. The number of entries is bounded: a
- * new entry evicts the oldest.
+ * decision.c then charges only what is new. The number of entries is bounded:
+ * if all are in use, a new entry evicts the one that was added first.
  */
 struct instances;
 
@@ -58,11 +58,11 @@ struct instances	*instance_resize(struct instances *, size_t entries);
 size_t			 instance_bytes(const struct instances *);
 
 /*
- * Adds an amount that cannot be undone; entries before second `oldest` may be
- * evicted for it. `reading` is 0 unless it is a row that may have been read
- * before. When rows are read again, all rows of that reading have the same
- * number: the first amount of a reading replaces the known amount of its
- * second, so that no row counts twice.
+ * Adds the amount of a committed row, which instance_undo leaves; entries
+ * before second `oldest` may be evicted for it. `reading` is 0 unless the row
+ * may have been read before. When rows are read again, all rows of that reading
+ * have the same number: the first amount of a reading replaces the known amount
+ * of its second, so that no row counts twice.
  */
 void			 instance_read(struct instances *, uint64_t key,
 			    int64_t date, int64_t amount, int64_t oldest,
@@ -82,7 +82,10 @@ int64_t			 instance_total(const struct instances *, uint64_t key);
 bool			 instance_any(const struct instances *, uint64_t key,
 			    int64_t oldest, int64_t *date, int64_t *amount);
 
-/* Keeps, or undoes, every instance_add since the last settle or undo. */
+/*
+ * Keeps, or undoes, every instance_add since the last settle or undo. Entries
+ * that these evicted stay evicted.
+ */
 void			 instance_settle(struct instances *);
 void			 instance_undo(struct instances *);
 

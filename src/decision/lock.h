@@ -18,32 +18,37 @@
  * outlives it. The latter's `since` is the end of the last lock, or the second
  * after `policyctl unblock`: what was charged before cannot lock again.
  */
-#define LOCK_AGAIN	(INT64_C(30) * 86400)	/* after its end, seconds */
+#define LOCK_AGAIN	(INT64_C(30) * 86400)	/* seconds after the end of a
+						   lock: the next one within
+						   them lasts `again` */
 #define LOCK_MOST	100	/* new locks of one rule in LOCK_PERIOD */
 #define LOCK_PERIOD	600	/* seconds */
 #define LOCK_PASSES	10	/* mails that pass a lock in LOCK_PASS_PERIOD */
 #define LOCK_PASS_PERIOD	3600	/* seconds */
 
 /*
- * Mail to except_recipients passes: the charge has keys for that, which count
- * such mails under ids that begin so (no rule has such a name).
+ * Mail to except_recipients passes a lock. Separate keys of the charge count
+ * such mails, under ids that begin with LOCK_PASS_WORD (no rule has such a
+ * name). The bits say of which kind of lock.
  */
 #define LOCK_PASS_WORD		"lock/"
-#define LOCK_PASS_LOGIN		1	/* of a lock of the login */
+#define LOCK_PASS_LOGIN		1
 #define LOCK_PASS_CLIENT	2
 
 /* A lock that a charge sets. */
 struct lock_hit {
 	size_t		key;		/* the key that was hit */
-	struct override	lock;		/* points into that key's charge */
-	struct override	record;
+	struct override	lock;		/* OVERRIDE_LOCK; both point into that
+					   key's charge */
+	struct override	record;		/* OVERRIDE_LOCKED */
 };
 
 /* What is known of a request. */
 struct lock_request {
 	struct override_subject	 subject;
 	bool			 exempt;	/* no rule applies */
-	uint8_t			 pass;		/* the keys that it has */
+	uint8_t			 pass;		/* LOCK_PASS_*: of which kinds
+						   of locks it has keys */
 	const char		*passes;	/* the rules whose locks it may
 						   pass, with commas between */
 	size_t			 passeslen;
@@ -58,33 +63,35 @@ struct lock_request {
 };
 
 /*
- * The lock that answers a request at `now`, or NULL. Then *pass says which keys
- * are charged in place of all others, because a lock holds that it passes; 0:
- * there is no lock.
+ * The lock that answers a request at `now`, or NULL. With NULL, *pass has the
+ * bits of the locks that the request passes: only keys with these bits are
+ * charged. 0: no lock holds.
  */
 const struct override	*lock_closed(const struct override_list *,
 			    const struct lock_request *, int64_t now,
 			    uint8_t *pass);
 
-/* Whether it closes the login in unfamiliar networks only. */
+/* Whether the lock holds for the login in unfamiliar networks only. */
 bool	lock_is_partial(const struct override *lock);
 
 /*
- * What `policyctl unblock` makes of the record of the last lock: nothing that
- * was charged up to `now` can lock again.
+ * For `policyctl unblock`: changes the record of the last lock so that what was
+ * charged up to `now` cannot lock again.
  */
 void	lock_end(struct override *record, int64_t now);
 
 /*
- * Whether a lock ends so late that a wrong clock made it. `longest` is the
- * longest time for which its rule locks, 0 if there is no such rule any more.
- * Its end is corrected then.
+ * If a lock ends later than one that its rule sets now, a clock was wrong:
+ * corrects its `since` and `until`, and returns true. `longest` is the longest
+ * time for which the rule locks; 0: the rule is gone, and the lock's own
+ * `amount` is used.
  */
 bool	lock_outlasts(struct override *lock, int64_t longest, int64_t now);
 
 /*
- * After decision_make: what its hits lock, at most `max`; sets the bits of
- * `locked`, `would_lock` and `unlocked` in the verdict. Returns the number.
+ * After decision_make: fills in the locks that its hits set, at most `max`, and
+ * returns their number. Sets the bits of `locked`, `would_lock` and `unlocked`
+ * in the verdict, and `locked_until`.
  */
 size_t	lock_hits(const struct decision *, const struct override_list *,
 	    struct msg_verdict *, struct lock_hit *, size_t max);

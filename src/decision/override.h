@@ -12,7 +12,7 @@
 #define OVERRIDE_UNFAMILIAR	"unfamiliar:"
 
 /*
- * Blocks, locks and grants in memory, in a hash table. Pure.
+ * A block, a lock or a grant. An override_list is a hash table of them. Pure.
  *
  * A grant is for an id as it is counted. The id of a block says what it
  * matches: "login:bob@example.org", "domain:example.org" (of logins),
@@ -27,7 +27,8 @@ struct override {
 					   last lock began, a time_t */
 	int64_t		 since;		/* seconds since 1970; _LOCKED: the end
 					   of the last lock */
-	int64_t		 until;		/* the same; 0: end it */
+	int64_t		 until;		/* seconds since 1970; in a change 0:
+					   end it */
 	const char	*id;
 	size_t		 idlen;
 	const char	*who;
@@ -42,9 +43,9 @@ struct override_list	*override_list_new(void);
 void			 override_list_free(struct override_list *);
 
 /*
- * Stores a copy in place of one of the same kind and id; with an `until` of 0
- * it only removes that. At most OVERRIDE_MOST of a kind are kept, more are
- * ignored. Returns whether there was one.
+ * Stores a copy in place of the one with the same kind and id; with an `until`
+ * of 0 only removes that. At most OVERRIDE_MOST of a kind are kept, more are
+ * ignored. Returns whether there was one. The argument may be one of the list.
  */
 bool	override_list_set(struct override_list *, const struct override *);
 size_t	override_list_count(const struct override_list *,
@@ -55,20 +56,24 @@ void	override_list_each(const struct override_list *,
 /* A checksum that is equal for lists of the same overrides in any order. */
 uint64_t	override_list_sum(const struct override_list *);
 
-/* What is granted to exactly this id at `now`; 0: nothing. */
+/* The mails granted to exactly this id at `now`; 0: none. */
 int64_t	override_granted(const struct override_list *, const char *id,
 	    size_t idlen, int64_t now);
 
-/* The one for exactly this id at `now`, or NULL. */
+/*
+ * The override of exactly this id that has not ended at `now`, or NULL. This
+ * pointer, and those of the functions below, are valid until the next
+ * override_list_set.
+ */
 const struct override	*override_find(const struct override_list *,
 			    enum override_kind, const char *id, size_t idlen,
 			    int64_t now);
 
 /*
- * Writes the id of a block: a word, such as "login:", and the value. A value
- * that a database cannot store (too long, not UTF-8, a blank at its end) is
- * replaced by '#' and a hash. `id` has room for OVERRIDE_ID_MAX bytes. Returns
- * the length.
+ * Writes the id of a block: a word, such as "login:", and the value. '#' and a
+ * hash replace a value that is empty, begins with '#', or cannot be stored in a
+ * database: too long, not UTF-8, a NUL, a blank at its end. `id` has room for
+ * OVERRIDE_ID_MAX bytes. Returns the length; a NUL need not follow.
  */
 size_t	override_id(char *id, const char *word, const char *value, size_t len);
 
@@ -82,7 +87,10 @@ struct override_subject {
 	struct addr	 client;	/* bits 0: unknown */
 };
 
-/* The block that matches this subject at `now`, or NULL. */
+/*
+ * The block that matches this subject at `now`, or NULL: the first of that of
+ * its login, its domain, its sender and the longest network.
+ */
 const struct override	*override_block(const struct override_list *,
 			    const struct override_subject *, int64_t now);
 

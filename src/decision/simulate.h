@@ -18,8 +18,8 @@ struct simulate_result {
 	int64_t		refusals;	/* rows */
 	int64_t		refused;	/* their amounts */
 	int64_t		total;		/* all amounts, less corrections */
-	int64_t		first;		/* when it was refused first */
-	struct limit	limit;		/* by which window */
+	int64_t		first;		/* date of the first refusal */
+	struct limit	limit;		/* the window that it hit */
 };
 
 /* Sorts rows of one id by date; those of one second keep their order. */
