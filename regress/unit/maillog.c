@@ -365,6 +365,28 @@ floods_of_ids_are_summed_up(void **state)
 	assert_int_equal(lines_of("a", "bot", 3, 50000), 3);
 }
 
+/* The longest kind of line, about the longest id of a lock. */
+static void
+long_kinds_and_ids_are_summed_up(void **state)
+{
+	static const char	kind[] =
+	    "not locked, the rule has set 100 locks in ten minutes";
+	char			id[OVERRIDE_ID_MAX + 1];
+
+	(void)state;
+	memset(id, 'x', sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	listen_in();
+	assert_int_equal(lines_of(kind, id, 12, 60000), BUDGET_LINES);
+	assert_int_equal(lines_of(kind, "other", 1, 60000), 1);
+	assert_false(budget_sum_up(at(70000)));
+	heard();
+	assert_int_equal(count(lines, "\n"), 1);
+	assert_non_null(strstr(lines, "not shown: kind=\"not locked, the rule "
+	    "has set 100 locks in ten minutes\" id=<xxx"));
+	assert_non_null(strstr(lines, "> lines=2 seconds=10\n"));
+}
+
 static void
 silence_since_the_start(void **state)
 {
@@ -443,6 +465,7 @@ main(void)
 		TEST(floods_hide_no_other_id),
 		TEST(each_id_has_lines_of_its_own),
 		TEST(floods_of_ids_are_summed_up),
+		TEST(long_kinds_and_ids_are_summed_up),
 		TEST(silence_since_the_start),
 		TEST(rules_that_postfix_never_asks)
 	};

@@ -10,10 +10,10 @@
 #include "lib/map.h"
 #include "lib/str.h"
 
-#define KIND_MAX	32
+#define KIND_MAX	64	/* with its NUL */
 #define ID_MAX		256
 
-/* `key`: the kind, a NUL byte, and the id, which may be cut. */
+/* `key`: the kind, a NUL byte, and the id, both of which may be cut. */
 struct subject {
 	struct map_node		 node;
 	TAILQ_ENTRY(subject)	 entry;
@@ -89,7 +89,9 @@ budget_find(const char *kind, const void *id, size_t idlen, struct mono now)
 	char		 key[KIND_MAX + ID_MAX];
 	size_t		 len;
 
-	len = strlcpy(key, kind, KIND_MAX) + 1;
+	if ((len = strlcpy(key, kind, KIND_MAX)) >= KIND_MAX)
+		len = KIND_MAX - 1;
+	len++;
 	if (idlen > ID_MAX)
 		idlen = ID_MAX;
 	if (idlen > 0)
