@@ -364,6 +364,31 @@ weighs_every_window(void **state)
 	assert_int_equal(answer.keys[0].windows[1].retry_after, 3601);
 }
 
+/* As many as a message from the engine may have. */
+static void
+an_external_charge_hits_every_window(void **state)
+{
+	struct limit	windows[LIMITS_MAX];
+	size_t		i;
+
+	(void)state;
+	for (i = 0; i < LIMITS_MAX; i++)
+		windows[i] = (struct limit){ 10, 60 + (int64_t)i };
+	for (i = 0; i < CHARGE_KEYS_MAX; i++) {
+		charge[i].kind = CHARGE_EXTERNAL;
+		charge[i].limits = (struct limits){ LIMITS_MAX, windows };
+		key(0, 10);
+	}
+	d.mode = CHARGE_ADD;
+	decision_make(&d, &v);
+	assert_int_equal(d.nhits, CHARGE_KEYS_MAX * LIMITS_MAX);
+	assert_int_equal(d.nnear, 0);
+	for (i = 0; i < d.nhits; i++) {
+		assert_int_equal(d.hits[i].key, i / LIMITS_MAX);
+		assert_int_equal(d.hits[i].window, i % LIMITS_MAX);
+	}
+}
+
 #define TEST(name)	cmocka_unit_test_setup(name, setup)
 
 int
@@ -378,6 +403,7 @@ main(void)
 		TEST(warns_once),
 		TEST(values_move),
 		TEST(replays_and_taking_back),
+		TEST(an_external_charge_hits_every_window),
 		TEST(waits_for_what_the_ledger_told),
 		TEST(weighs_every_window)
 	};

@@ -69,7 +69,7 @@ struct decision {
 	struct decision_key	 key[CHARGE_KEYS_MAX];
 	/* Out, by decision_make: hits for the report. */
 	size_t			 nhits;
-	struct decision_hit	 hits[2 * CHARGE_KEYS_MAX];
+	struct decision_hit	 hits[CHARGE_KEYS_MAX * LIMITS_MAX];
 	size_t			 nnear;	/* warn_at was reached */
 	struct decision_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
 };
