@@ -155,7 +155,7 @@ figures_arrive_unchanged(void **state_of_test)
 static void
 simulations_arrive_unchanged(void **state_of_test)
 {
-	struct msg_simulate	m = { .k = 7, .text = "limits = []\n",
+	struct msg_simulate	m = { .most_ids = 7, .text = "limits = []\n",
 				    .textlen = 12 };
 	struct msg_simulated	answer = { .kind = SIMULATED_ID,
 				    .rule = "mails", .rulelen = 5,

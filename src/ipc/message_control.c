@@ -306,7 +306,7 @@ msg_figures_get(struct msg_figures *m, const void *src, size_t len)
 void
 msg_simulate_put(struct str *s, const struct msg_simulate *m)
 {
-	wire_put_u32(s, m->k);
+	wire_put_u32(s, m->most_ids);
 	wire_put_bytes(s, m->text, m->textlen);
 }
 
@@ -316,7 +316,7 @@ msg_simulate_get(struct msg_simulate *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	m->k = wire_get_u32(&w);
+	m->most_ids = wire_get_u32(&w);
 	m->text = wire_get_bytes(&w, SIMULATE_TEXT_MAX, &m->textlen);
 	return wire_done(&w);
 }

@@ -14,7 +14,7 @@
  */
 #define SIMULATE_TEXT_MAX	(1024 * 1024)
 struct msg_simulate {
-	uint32_t	 k;		/* ids that a limit may refuse */
+	uint32_t	 most_ids;	/* that a suggested limit may refuse */
 	const char	*text;
 	size_t		 textlen;
 };

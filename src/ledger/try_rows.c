@@ -561,7 +561,7 @@ try_rows_on_simulate(struct ledger *l, const struct message *m)
 	q->fail = try_rows_fail;
 	t->now = l->settings;
 	t->map = map_new(same_id);
-	t->k = wanted.k;
+	t->k = wanted.most_ids;
 	t->newest = clock_wall() + WINDOW_SKEW;
 	if (wanted.textlen == 0 || (t->tried = tried_settings(wanted.text,
 	    wanted.textlen, t->why, sizeof(t->why))) != NULL)

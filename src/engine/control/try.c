@@ -101,7 +101,7 @@ try_run(struct control *c, const struct control_word *word, size_t n)
 			return;
 		}
 	}
-	wanted.k = (uint32_t)k;
+	wanted.most_ids = (uint32_t)k;
 	str_init(&payload);
 	msg_simulate_put(&payload, &wanted);
 	scan_queue_add(c, &question, &payload);
