@@ -110,9 +110,9 @@ maintenance_schedule(struct parent *p, struct mono now)
 	/* The reload may have removed the cause of the failure. */
 	if (job->failures > 0)
 		plan(&job->reporting, now, true);
-	if (job->mute > 0)
+	if (job->notice_failures > 0)
 		plan(&job->telling, now, true);
-	job->failures = job->mute = 0;
+	job->failures = job->notice_failures = 0;
 	job->reloaded = job->step != JOB_IDLE;
 }
 
@@ -138,9 +138,9 @@ finish(struct parent *p)
 	}
 	if (job->notice) {
 		if (!job->failed)
-			job->mute = 0;
+			job->notice_failures = 0;
 		else
-			(void)retry(job, &job->telling, &job->mute);
+			(void)retry(job, &job->telling, &job->notice_failures);
 		return;
 	}
 	if (job->clean)

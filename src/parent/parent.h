@@ -61,7 +61,7 @@ enum job_step {
 /* When something is done next. */
 struct timetable {
 	bool		planned;	/* at `at` */
-	bool		asked;		/* not only by clean_interval */
+	bool		asked;		/* not by clean_interval alone */
 	struct mono	at;
 	bool		done;		/* since the start, at `last` */
 	struct mono	last;
@@ -70,15 +70,15 @@ struct timetable {
 /* Cleaning and reporting: maintenance.c. */
 struct job {
 	enum job_step	step;
-	bool		report;		/* follows the cleaning */
+	bool		report;		/* alone, or after the cleaning */
 	bool		failed;
 	struct mono	deadline;	/* of the step */
 	struct timetable cleaning;
 	struct timetable reporting;
 	unsigned int	failures;	/* failed reports in succession */
 	struct timetable telling;	/* of report_user */
-	unsigned int	mute;		/* failed notices in succession */
-	bool		notice;		/* the job under way is one */
+	unsigned int	notice_failures;	/* the same of notices */
+	bool		notice;		/* the job is a mail of report_user */
 	/* The job under way. */
 	bool		clean;
 	bool		again;		/* report to another address */
@@ -107,7 +107,7 @@ struct reload {
 /* Requests of policyctl, which come through the engine: tasks.c. */
 struct tasks {
 	bool		waited[TASK__MAX];	/* for the result */
-	bool		log;		/* use `debug`, not the settings */
+	bool		log;		/* the level was set, to `debug` */
 	bool		debug;
 	unsigned int	unread;		/* answers since all were read */
 	struct log_limit level_set[2];	/* TASK_LOG_BRIEF, TASK_LOG_DEBUG */
@@ -132,12 +132,14 @@ struct parent {
 	struct reload		 reload;
 	struct tasks		 tasks;
 	struct mono		 since;		/* start of the daemon */
-	bool			 scan_next;	/* once the last one is gone */
+	bool			 scan_next;	/* a scanner is to be started
+						   when the last one is gone */
 	bool			 no_syslog;	/* no syslogd is reachable */
 	bool			 served;	/* the engine was ready once */
 	bool			 started;	/* the daemon was ready once */
 	bool			 database_away;	/* and the engine serves */
-	bool			 database_idle;	/* the last ledger's end */
+	bool			 database_idle;	/* the last ledger ended by
+						   ROLE_IDLE */
 	bool			 stopping;
 	bool			 closed;	/* all were told to stop */
 	int			 status;	/* to exit with */
@@ -161,8 +163,8 @@ void	parent_task_done(struct parent *, enum parent_task, bool good,
 	    const char *text);
 
 /*
- * Opens the log as the settings and options say. `starting`: faults go to
- * stderr even so.
+ * Opens the log as the settings and options say; `starting`: on stderr, where a
+ * failed start is seen.
  */
 void	parent_log(struct parent *, bool starting);
 bool	parent_in_syslog(const struct parent *);
