@@ -22,7 +22,7 @@ enum apply_reason {
 	REASON_NO_IDENTITY,
 	REASON_NO_STATE,
 	REASON_STAGE_IGNORED,	/* count_mode counts at another stage */
-	REASON_EXEMPT,		/* recorded under no key */
+	REASON_EXEMPT,		/* exempt, and recorded under no key */
 	REASON_CHARGED,
 	REASON__MAX
 };
@@ -38,8 +38,9 @@ struct applied {
 	enum rule_attribute	 identity;	/* without rules: of keys[0] */
 	/*
 	 * Ids and values point into `ids`, instance and state into `ids` or the
-	 * request, windows into the settings. The caller sets deadline and
-	 * date.
+	 * request, windows and names of rules into the settings: all must stay
+	 * until the charge is no longer used. The caller sets deadline, date
+	 * and subject.
 	 */
 	struct msg_charge	 charge;
 	/*
@@ -61,8 +62,9 @@ void	apply_clear(struct applied *);
 void	apply_use(struct applied *, const struct settings *);
 
 /*
- * `random` is not 0 and comes from arc4random. It becomes the charge's tag if
- * the request has no instance, or if it is charged by count_mode 0.
+ * Fills in `applied` for the request; what it had before is forgotten. `random`
+ * is not 0, and most likely unlike that of any other charge. It becomes the
+ * charge's tag if the request has no instance, or is charged by count_mode 0.
  */
 void	apply_request(struct applied *, const struct request *,
 	    int64_t random);

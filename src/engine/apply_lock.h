@@ -11,7 +11,7 @@
 
 /*
  * Sets what a hit of the rule locks, except lock->id: the bytes of the id are
- * appended to the str.
+ * appended to the str. If there is nothing to lock, changes neither.
  */
 void	apply_lock_of(struct str *, const struct settings *,
 	    const struct settings_rule *, const struct request *,

@@ -31,12 +31,13 @@ bool	blocks_fresh(struct mono now, int64_t wall);
 /* Whether a list was ever received. */
 bool	blocks_known(void);
 
-/* A request was decided without a list: logs it once. */
+/* If there is no list, logs once that no block holds until there is one. */
 void	blocks_no_list(void);
 
 /*
- * The block that matches a request at `now`, or NULL; valid until the next
- * call.
+ * The block that matches a request at `now` (seconds since 1970), or NULL: see
+ * override_block. This pointer, and those of the functions below, are valid
+ * until the list changes.
  */
 const struct override	*blocks_check(const struct settings *,
 			    const struct request *, int64_t now);
@@ -46,8 +47,8 @@ const struct override	*blocks_check_charge(const struct msg_charge *,
 			    int64_t now);
 
 /*
- * The lock that answers a charge, or NULL; *pass as lock_closed sets it. The
- * charge has its subject.
+ * The lock that answers a charge with its subject, or NULL; sets *pass: see
+ * lock_closed.
  */
 const struct override	*blocks_find_lock(const struct msg_charge *,
 			    int64_t now, uint8_t *pass);
@@ -64,31 +65,34 @@ bool	blocks_any_lock(void);
 
 /*
  * Writes the request's subject into the charge, for the ledger to check. The
- * charge points to memory that is valid until the next call of this or
- * blocks_check.
+ * charge points to memory that is valid until the next call of this,
+ * blocks_check or blocks_of_id.
  */
 void	blocks_subject(struct msg_charge *, const struct settings *,
 	    const struct request *);
 
+/*
+ * The list, never NULL. Owned here, and valid until the next MSG_OVERRIDES_END.
+ */
 struct override_list	*blocks_list(void);
 
 /*
- * Translates what an administrator wrote into the id of a block, as in struct
- * override: a login, an address, a network, "@domain", "sender:address", or
- * RULE:ID for the ID. Returns NULL, or why it is invalid.
+ * Appends the id of a block (struct override) for what an administrator wrote:
+ * a login, an address, a network, "@domain", such an id itself, as
+ * "sender:address", or RULE:ID for the ID. Returns NULL, or why it is invalid.
  */
 const char	*blocks_what(struct str *id, const struct settings *,
 		    const char *, size_t);
 
 /*
- * The key that precedes an id, as "login:" or "network:" do in a list: moves on
- * behind it. KEY__MAX: none.
+ * What the id of a block is about, by the word before it, such as "login:":
+ * skips that word. KEY__MAX: there is none.
  */
-enum rule_attribute	blocks_kind(const char **, size_t *);
+enum rule_attribute	blocks_kind(const char **id, size_t *len);
 
 /*
- * The block or lock that matches what an administrator wrote, taken as a login,
- * as an address, or as the id of an override, such as a network.
+ * The block or lock that matches what an administrator wrote, taken as a login
+ * or sender, as an address, or as blocks_what takes it.
  */
 const struct override	*blocks_of_id(const struct settings *,
 			    enum override_kind, const char *, size_t,

@@ -23,7 +23,10 @@
 #define BUDGET_MORE	100	/* in a second, of all others together */
 #define BUDGET_SUBJECTS	4096	/* the least recently seen is forgotten */
 
-/* Whether the line may be written now; otherwise it is counted. */
+/*
+ * Whether the line may be written now; otherwise it is counted. `kind` is a
+ * literal; 256 bytes of the id tell subjects apart.
+ */
 bool	budget_line(const char *kind, const void *id, size_t idlen,
 	    struct mono now);
 

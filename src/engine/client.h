@@ -35,13 +35,16 @@ struct client_bounds {
 void	client_init(void (*request)(struct client *, const struct request *),
 	    const struct client_bounds *);
 
-/* Sets the time between two requests. */
+/* Sets for how long a client may be idle between two requests. */
 void	client_set_idle(int64_t idle_ms);
 
 /* Takes over a connected, non-blocking socket. */
 void	client_new(int fd, const struct client_peer *);
 
-/* Sends an answer, in one write if the socket accepts all of it. */
+/*
+ * Sends an answer, in one write if the socket accepts all of it, and goes on to
+ * the client's next request. The client may be freed when it returns.
+ */
 void	client_answer(struct client *, const char *, size_t);
 
 /* The client's name in the log: "unix" or "[2001:db8::1]:54321". */
@@ -53,8 +56,8 @@ bool	client_full(void);
 
 /*
  * Closes up to `n` clients without a request in flight: first those that are
- * idle longest, then those that have been sending a request longest. Returns
- * how many.
+ * idle longest, then those that have been sending a request longest, then those
+ * that have not read their answer longest. Returns how many.
  */
 size_t	client_make_room(size_t n);
 
@@ -65,7 +68,10 @@ size_t	client_make_room(size_t n);
  */
 void	client_stop(void);
 
-/* While held, requests stay unread in the sockets and no deadline passes. */
+/*
+ * While held, requests stay unread in the sockets, and only a client that does
+ * not read its answer is closed: for the others the time stands still.
+ */
 void	client_hold(bool);
 
 #endif

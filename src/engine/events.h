@@ -21,8 +21,8 @@ bool	events_wanted(void);
 bool	events_full(void);
 
 /*
- * Takes over a connected, non-blocking socket, unless events_full(), and begins
- * an answer on it that ends with the daemon.
+ * Takes over a connected, non-blocking socket, and begins an answer on it that
+ * ends with the daemon. The caller has checked events_full().
  */
 void	events_follow(int fd);
 
@@ -32,7 +32,10 @@ void	events_follow(int fd);
  */
 void	events_add(const char *event, const struct str *fields);
 
-/* Tells all followers that the daemon ends, and closes their connections. */
+/*
+ * Ends the answers to all followers, as far as their sockets accept that, and
+ * closes their connections.
+ */
 void	events_stop(void);
 
 #endif

@@ -26,7 +26,7 @@ bool		 identity_add(struct str *, const struct settings *,
 
 /*
  * Like identity_add, for a value from elsewhere; not for client_address.
- * Returns false, with nothing appended, for an empty domain.
+ * Returns false, with nothing appended, for an empty value or domain.
  */
 bool		 identity_value(struct str *, const struct settings *,
 		    enum rule_attribute, const char *, size_t);
@@ -58,9 +58,10 @@ bool		 identity_matches(struct str *, const struct settings *,
 		    bool all);
 
 /*
- * What of the request `exempt` names: bits 1 << KEY_SASL_USERNAME and
- * 1 << KEY_CLIENT_ADDRESS. And whether it names the whole network by which the
- * client is counted. The str as above.
+ * identity_exempt: which attributes of the request `exempt` names, as bits
+ * 1 << KEY_SASL_USERNAME and 1 << KEY_CLIENT_ADDRESS. identity_counts_exempt:
+ * whether it names the whole network by which the rule counts the client. The
+ * str is left as it was.
  */
 unsigned int	 identity_exempt(struct str *, const struct settings *,
 		    const struct request *);
@@ -82,7 +83,10 @@ bool		 identity_from(const struct settings_networks *,
  */
 void		 identity_bound(struct str *, size_t at, size_t max);
 
-/* A hash that is the same in every process and after every restart; never 0. */
+/*
+ * A hash of two strings, above 0, the same in every process and after every
+ * restart.
+ */
 int64_t		 identity_tag(const void *, size_t, const void *, size_t);
 
 #endif

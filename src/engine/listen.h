@@ -7,23 +7,25 @@
 #include "ipc/message.h"
 
 /*
- * The listening sockets. All waiting connections are accepted at once, since
- * Postfix gets an error if the queue is full. If descriptors run out, clients
- * without a request in flight are closed.
+ * The listening sockets. A turn of the event loop accepts up to 256 waiting
+ * connections of a socket, since Postfix gets an error if the queue is full. If
+ * descriptors run out, clients without a request in flight are closed.
  */
 void	listen_init(void);
 
 /*
  * The networks that may connect by TCP; if empty, every host. They stay the
- * caller's. Connected clients stay.
+ * caller's, and must be valid until the next call. Connected clients stay.
  */
 void	listen_allow(const struct settings_networks *);
 
 /* Takes over the socket. It replaces one of the same number. */
 void	listen_add(int fd, const struct msg_listener *);
+
+/* Closes the socket of this number, if there is one. */
 void	listen_end(uint32_t number);
 
-/* Stops accepting. */
+/* Closes all listening sockets. */
 void	listen_stop(void);
 
 #endif

@@ -18,19 +18,20 @@
 
 /*
  * Decides as memory_decide does, also on mail that passes a lock, and sets the
- * locks of its hits. Removes the keys that are not charged from the charge.
- * VERDICT_BLOCKED: a lock holds, and no more mails may pass it now.
+ * locks of its hits. If it accepts, removes from the charge and the verdict the
+ * keys that are not charged. VERDICT_BLOCKED: a lock holds, and no more mails
+ * may pass it now.
  */
 void	locks_decide(struct memory *, struct msg_charge *, int64_t now,
 	    struct msg_verdict *);
 
-/* Call it when the list was received again: puts the kept locks into it. */
+/* Call it after MSG_OVERRIDES_END: puts the kept locks into the list. */
 void	locks_again(void);
 
 /* Sets the channel to the ledger; NULL: it is lost. */
 void	locks_channel(struct channel *);
 
-/* The database gives verdicts: sends what is not recorded yet. */
+/* The database works: sends what is not recorded yet. */
 void	locks_send(void);
 
 /* Takes MSG_OVERRIDDEN. False: it is not an answer to locks_send. */

@@ -23,25 +23,28 @@ struct maillog_value {
 	char	bytes[120];
 };
 struct maillog_about {
-	enum rule_attribute	identity;	/* struct applied */
+	enum rule_attribute	identity;	/* of struct applied */
 	struct maillog_value	login;
 	struct maillog_value	sender;
 	struct maillog_value	recipient;	/* empty at DATA with several */
 	struct maillog_value	nrecipients;
-	bool			exempt;		/* struct applied; set it */
+	bool			exempt;		/* of struct applied */
 	struct maillog_value	client;
 	struct maillog_value	client_name;
 	struct maillog_value	state;
 	struct maillog_value	queue_id;
 	struct maillog_value	instance;
 };
+
+/* Fills it in, with `exempt` false. */
 void	maillog_about(struct maillog_about *, const struct request *,
 	    enum rule_attribute identity);
 
 /*
- * Logs a refusal, each shadow rule that would have refused, and each warn_at
- * that was reached; in debug mode anything else too. `how` says why there is no
- * verdict of the ledger; NULL: there is one.
+ * Logs a refusal, an acceptance over a soft limit, each shadow rule that would
+ * have refused, each lock that was set, would be or could not be, and each
+ * warn_at that was reached; in debug mode anything else too. `how` says why
+ * there is no verdict of the ledger; NULL: there is one.
  */
 void	maillog_verdict(const struct settings *, const struct msg_charge *,
 	    const struct maillog_about *, const struct msg_verdict *,
@@ -53,14 +56,17 @@ void	maillog_blocked(const struct maillog_about *, const struct override *);
 /* In debug mode: logs a request that was answered without a charge. */
 void	maillog_passed(const struct maillog_about *, const char *why);
 
+/* Logs a malformed request, with the beginning of its bytes. */
 void	maillog_malformed(const char *client, const char *reason, const char *,
 	    size_t);
+
+/* Logs that the recipient_count is not a number. */
 void	maillog_bad_count(const struct request *);
 
 /*
  * Call it for every request with a protocol_state, with the result of
- * stage_rules(). If no rule counts at these stages, or one rule never
- * does, logs the line that main.cf needs, once an hour.
+ * stage_rules(). If no request counts under any rule, or none of many counts
+ * under one rule, logs the line that main.cf needs, at most once an hour.
  */
 void	maillog_stage(const struct settings *, uint32_t rules);
 

@@ -28,9 +28,9 @@ void	mapping_take(struct mapping *, const struct settings *,
 	    struct msg_charge *, const struct msg_verdict *);
 
 /*
- * The same without a verdict, from what is remembered. A key without a
- * remembered id stays as it is, and the ledger maps it later. Valid until the
- * next mapping_take or mapping_resize.
+ * Gives each key the id that is remembered, without a verdict. A key without
+ * one stays as it is, and the ledger maps it later. The ids are valid until the
+ * next mapping_take or mapping_resize. With a mapping of NULL does nothing.
  */
 void	mapping_recall(struct mapping *, const struct settings *,
 	    struct msg_charge *);

@@ -26,9 +26,9 @@ size_t		 memory_bytes(const struct memory *);
 struct mapping	*memory_mapping(struct memory *);
 
 /*
- * Corrects the verdict of a second ledger on a charge that a first ledger did
- * not answer: adds what the first one recorded to `charged`, as far as it is
- * not known here.
+ * Corrects the acceptance by a second ledger of a charge that a first ledger
+ * did not answer. If the first one had recorded it, the second one charges 0:
+ * fills in `charged` what this memory does not know yet.
  */
 void		 memory_again(struct memory *, const struct msg_charge *,
 		    struct msg_verdict *, int64_t now);
@@ -55,8 +55,8 @@ void		 memory_owe(struct memory *, const struct msg_charge *,
  * Whether a window is over its limit although the ledger has accepted the
  * charge: the ledger does not know the amounts of memory_owe. Then
  * *right is the right verdict: a refusal, or if only soft keys are over, an
- * acceptance that says so. Different values, which cannot be taken back, are
- * ignored.
+ * acceptance that says so. Always false for a charge with a key that counts
+ * different values, since these cannot be taken back.
  */
 bool		 memory_over(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now,
@@ -72,8 +72,8 @@ void		 memory_decide(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_verdict *);
 
 /*
- * After memory_decide: what the hits lock, as lock_hits() does, by this list of
- * locks.
+ * lock_hits() for the last memory_decide, whose charge must still be valid,
+ * with this list of locks.
  */
 size_t		 memory_locks(const struct memory *,
 		    const struct override_list *, struct msg_verdict *,
@@ -81,12 +81,15 @@ size_t		 memory_locks(const struct memory *,
 
 /*
  * The verdict of memory_decide with its known windows; nothing is remembered.
- * Grants, blocks and limits by SQL, which only the database knows, are missing.
+ * Grants, blocks and limits by SQL are not applied.
  */
 void		 memory_weigh(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_weighed *);
 
-/* The counts of an id, with what is owed; NULL: unknown. */
+/*
+ * The counts of an id, with what is owed, until the memory changes; NULL:
+ * unknown.
+ */
 const struct window	*memory_counts(const struct memory *, const char *id,
 			    size_t idlen);
 

@@ -34,25 +34,28 @@ struct pending {
 	bool			 again;		/* a ledger was lost with it */
 	bool			 bare;		/* only blocks are checked */
 	enum apply_reason	 reason;	/* why nothing is counted */
-	/* For pending.c alone. */
+	/* For pending.c only. */
 	TAILQ_ENTRY(pending)	 entry;
 	struct mono		 deadline;
 	bool			 used;
 };
 
 /*
- * `answer` is called once for each, with the ledger's verdict or, at the
- * deadline, VERDICT_UNAVAILABLE. The pending and its charge are valid until it
- * returns.
+ * `answer` is called once for each request, with the ledger's verdict or, at
+ * the deadline, VERDICT_UNAVAILABLE. The struct pending and its charge are
+ * valid until it returns.
  */
 void	pending_init(void (*answer)(struct pending *,
 	    const struct msg_verdict *));
 
-/* Queues a charge and sets its deadline. */
+/*
+ * Queues a copy of the charge, whose deadline and date it sets. Takes a
+ * reference to the policy; the request may be freed afterwards.
+ */
 void	pending_add(struct client *, struct policy *, const struct request *,
 	    struct applied *);
 
-/* The charge that was sent. Valid until the next call. */
+/* The charge as it was queued. Valid until the next call. */
 struct msg_charge	*pending_charge(const struct pending *);
 
 /*
@@ -88,7 +91,7 @@ int64_t	pending_oldest(void);
 #define PENDING_BYTES_MAX	(32 * 1024 * 1024)
 bool	pending_full(void);
 
-/* Request numbers with this bit belong to replay.c. */
+/* The messages of replay.c and locks.c have this bit in their numbers. */
 #define PENDING_NOT		(UINT64_C(1) << 63)
 
 #endif

@@ -11,7 +11,8 @@
 struct policy {
 	struct settings	*settings;
 	struct str	 success;	/* the answer, "action=…\n\n" */
-	struct str	 error;		/* the answer of db_error_action */
+	struct str	 error;		/* the answer without a verdict; with
+					   "memory" the same as `success` */
 	bool		 memory;	/* db_error_action is "memory" */
 	unsigned int	 users;
 };

@@ -12,15 +12,17 @@
 #include "ipc/message_refusal.h"
 
 /*
- * The refusals on their way to the ledger, which keeps them for policyctl. The
- * first one of each id and minute is kept, others up to REFUSAL_MORE a second;
- * further ones are summed up, in one more refusal for each id. Those that the
- * ledger has not written yet wait here, also while the database is away. Their
- * number is bounded: those that are not the first of their id and minute are
- * dropped first, then the oldest.
+ * The refusals on their way to the ledger, which keeps them for policyctl. A
+ * subject is an id with a kind of refusal, in shadow or not. The first refusal
+ * of each subject and minute is kept, others up to REFUSAL_MORE a second;
+ * further ones are summed up, in one more refusal for each subject. Those that
+ * the ledger has not written yet wait here, also while the database is away.
+ * Their number is bounded: those that are not the first of their subject and
+ * minute are dropped first, then the oldest.
  */
 #define REFUSAL_MORE		10
-#define REFUSAL_IDS		50000	/* in a minute; others are not first */
+#define REFUSAL_IDS		50000	/* subjects in a minute; those of others
+					   are neither first nor summed up */
 #define REFUSAL_WAITING		20000
 #define REFUSAL_BYTES		(16 * 1024 * 1024)
 
@@ -31,8 +33,9 @@ void	refusal_init(void);
 void	refusal_use(const struct settings *);
 
 /*
- * Keeps a refusal, and each shadow rule that would have refused. If `memory` is
- * not NULL, the verdict and its windows are those of the memory.
+ * Keeps a refusal, an acceptance over a soft limit, and each shadow rule that
+ * would have refused. If `memory` is not NULL, the verdict and its windows are
+ * those of the memory.
  */
 void	refusal_verdict(const struct settings *, const struct msg_charge *,
 	    const struct maillog_about *, const struct msg_verdict *,
@@ -47,7 +50,7 @@ void	refusal_channel(struct channel *);
 /* Sends what waits, as far as the channel accepts it. */
 void	refusal_send(void);
 
-/* Makes what was summed so far a refusal of its own, before a search. */
+/* Call it before a search or the end: queues the sums so far as refusals. */
 void	refusal_settle(void);
 
 /* The ledger has written all up to this number. */

@@ -18,7 +18,7 @@ struct mapping;
 
 /*
  * `owed` is called with `sign` 1 when a charge is kept, and -1 when it is
- * recorded.
+ * recorded. What replay_back keeps has negative amounts in `charged`.
  */
 void	replay_init(void (*owed)(const struct msg_charge *,
 	    const int64_t *charged, int64_t date, int sign));
@@ -44,7 +44,7 @@ void	replay_refused(uint64_t request, const struct str *charge);
 
 /*
  * Takes a verdict that came after the answer. If it accepts a charge of
- * replay_refused, that is taken back with the new tag.
+ * replay_refused, calls replay_back for it with `tag`.
  */
 void	replay_late(uint64_t request, const struct msg_verdict *,
 	    struct mapping *, int64_t tag);
@@ -52,7 +52,7 @@ void	replay_late(uint64_t request, const struct msg_verdict *,
 /* Sets the channel to the ledger; NULL: it is lost. */
 void	replay_channel(struct channel *);
 
-/* The database has given a verdict: stops waiting. */
+/* The database works: does not wait before the next try. */
 void	replay_soon(void);
 
 /* Takes a verdict whose request number has the bit PENDING_NOT. */
@@ -64,9 +64,10 @@ void	replay_verdict(uint64_t request, const struct msg_verdict *);
  */
 bool	replay_send(void);
 
+/* The number of charges that are kept. */
 size_t	replay_count(void);
 
-/* Whether some of it can be recorded soon. */
+/* Whether there are some, and a ledger that may record them soon. */
 bool	replay_busy(void);
 
 #endif

@@ -21,7 +21,8 @@ enum stats_counter {
 	STATS_LOCKS,		/* set by rules */
 	STATS_LOCK_PASSED,	/* accepted although a lock held */
 	STATS_UNAVAILABLE,	/* no verdict in time: db_error_action */
-	STATS_MEMORY_REFUSED,	/* of these, refused from memory */
+	STATS_MEMORY_REFUSED,	/* refused from memory, although there was no
+				   verdict, or one that accepted */
 	STATS_LATE,		/* verdicts that came after the answer */
 	STATS_REPLAYED,		/* accepted from memory, later recorded */
 	STATS_REPLAY_LOST,	/* the same, but there was no room */
@@ -75,7 +76,10 @@ void			 stats_rules(const struct settings *);
 void			 stats_rule(const struct settings *, unsigned int rule,
 			    enum stats_rule_counter);
 
-/* Counts a verdict, and what it means for the rules of its charge. */
+/*
+ * stats_verdict: counts a verdict other than VERDICT_BLOCKED.
+ * stats_verdict_rules: counts what it means for the rules of its charge.
+ */
 void			 stats_verdict(const struct msg_verdict *);
 void			 stats_verdict_rules(const struct settings *,
 			    const struct msg_charge *,

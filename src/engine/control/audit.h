@@ -25,12 +25,15 @@ struct audit {
 #define AUDIT_PEER_MAX	96
 
 /*
- * Fills `text` with the peer, to be kept with a block or grant, or with its
- * group, for the log; returns it.
+ * Writes who the peer is into `text`, and returns it: without `group` as a
+ * block or grant keeps it, with `group` as the log has it.
  */
 char	*audit_who(const struct audit *, bool group, char text[AUDIT_PEER_MAX]);
 
-/* Logs a change that begins, and one that was not permitted. */
+/*
+ * audit_said: logs the words of a change that begins. audit_denied: logs that
+ * the command was not permitted.
+ */
 void	 audit_said(struct audit *, const struct control_word *, size_t n);
 void	 audit_denied(const struct audit *, const char *command);
 

@@ -5,8 +5,9 @@
 
 /*
  * `policyctl top`. By refusals: the ledger that decides searches those that are
- * kept. By fill and by used: a ledger reads all rows (scan_queue.h); if there
- * is none, the ledger that decides lists the ids in its cache.
+ * kept. By fill and by used: a ledger reads all rows (scan_queue.h); if that
+ * fails, the ledger that decides lists the ids in its cache; without a ledger
+ * the engine lists those in its memory.
  */
 void	command_top_run(struct control *, const struct control_word *, size_t);
 int	command_top_on_answer(struct control *, const struct message *);

@@ -25,9 +25,9 @@
  * by a NUL byte, and an empty word at the end. The answer is a line with "ok"
  * or with "error" and a text, then records (reply.h), then the line "end"; then
  * the connection is closed. A word CONTROL_SUDO with a number may come first:
- * the user who has called sudo, as policyctl claims. The mode and owner of each
- * socket say who may connect; the socket says what such a user may do.
- * Connections, bytes and time are bounded.
+ * the user who has called sudo, as policyctl claims. The mode and owner of a
+ * socket decide who may connect. The user, and which of the two sockets it is,
+ * decide which commands are permitted. Connections, bytes and time are bounded.
  */
 /* `try` brings the limits of a whole configuration. */
 #define CONTROL_REQUEST_MAX	(SIMULATE_TEXT_MAX + 4096)
@@ -50,7 +50,7 @@ struct control_command {
 	size_t		 max;
 	enum control_access access;
 	bool		 changes;	/* it is logged */
-	enum parent_task task;		/* without `run` */
+	enum parent_task task;		/* if `run` is NULL */
 	/*
 	 * Ends the command, or makes it wait for the answer that `on_answer`
 	 * takes. NULL: the parent does `task`.
@@ -84,7 +84,7 @@ struct control {
 	struct str		 charge;	/* as it was sent */
 	struct str		 word;		/* what it is about, or what is
 						   said when it is done */
-	struct str		 what;		/* no longer blocked */
+	struct str		 what;		/* what is to be unblocked */
 	struct str		 event;		/* fields of the event that says
 						   that it is done */
 	enum rule_attribute	 identity;
@@ -100,7 +100,8 @@ struct control {
 	enum control_access	 access;
 	enum control_state	 state;
 	enum parent_task	 task;		/* TASK__MAX: none */
-	bool			 answered;	/* no command waits */
+	bool			 answered;	/* or closed; the log waits for
+						   the end of its change */
 	struct str		 in;
 	struct str		 out;
 	size_t			 written;
@@ -126,7 +127,7 @@ void	control_use(struct policy *, struct memory *);
  */
 void	control_new(int fd, bool operator);
 
-/* Closes all connections without an answer. */
+/* Closes all connections, after one write of the answers that are ready. */
 void	control_stop(void);
 
 /* Takes answers of the ledger and of the parent; -1: malformed. */
@@ -144,9 +145,16 @@ struct memory		*control_memory(void);
  */
 struct control	*control_numbered(uint64_t);
 
-/* Sets the time that the command waits, in ms from now; it has no task. */
+/*
+ * Lets the command wait for `ms` at most, and for no task of the parent any
+ * more. After that time its on_timeout is called.
+ */
 void		 control_hold(struct control *, int64_t ms);
 
+/*
+ * End the command, with the records in `answer` or with an error. The control
+ * may be gone afterwards.
+ */
 void		 control_end(struct control *);
 void		 control_fail(struct control *, const char *, ...)
 		    __attribute__((__format__(printf, 2, 3)));
@@ -159,7 +167,7 @@ int		 control_detach(struct control *);
 
 /*
  * Sends a message to the ledger, and lets the command wait. False, and the
- * command goes on, if there is no ledger.
+ * command goes on, if no ledger has its database.
  */
 bool		 control_ask(struct control *, enum message_type,
 		    const struct str *payload);
@@ -174,18 +182,20 @@ void		 control_sent(const struct control *, struct msg_charge *);
 
 /*
  * The ledger is still looking, and has seen so many rows: tells policyctl, and
- * waits longer.
+ * waits longer. If policyctl has left, the control may be gone afterwards.
  */
 void		 control_progress(struct control *, int64_t rows);
 
-/* Has the parent do a task. MSG_TASK_DONE ends the command. */
+/*
+ * Has the parent do a task, and lets the command wait. MSG_TASK_DONE ends it;
+ * TASK_STATE is answered by MSG_STATE, which on_state takes.
+ */
 void		 control_task(struct control *, enum parent_task);
 
 /*
  * away.c: fails a command that needs the database, with the reason why the
- * database does not work, as the ledger or the parent knows it. `what`, a
- * literal, is the error that the reason follows; NULL: the state of the
- * database.
+ * database does not work, for which it asks the ledger or the parent. `what` is
+ * the error that the reason follows; NULL: the state of the database.
  */
 void	away_fail(struct control *, const char *what);
 

@@ -15,7 +15,10 @@ struct control_word {
 	size_t		 len;
 };
 
-/* Splits a complete command into words; -1: it is malformed. */
+/*
+ * Splits a complete command into *n words, at most `max`, which point into the
+ * bytes. 0, or -1: it is malformed.
+ */
 int	control_words(struct control_word *, size_t max, size_t *n,
 	    const char *, size_t len);
 

@@ -10,16 +10,16 @@
 
 #define EXPLAIN_ID_MAX	(CHARGE_ID_MAX / 2)
 
-/* Whether an id can be looked for. False: it is too long; the command fails. */
+/* False: the id is too long to be looked for, and the command has ended. */
 bool	explain_id_fits(struct control *, const struct control_word *);
 
 /*
  * Makes the keys of a charge for an id that an administrator wrote: under each
  * rule that counts by such an id, or under the rule of "RULE:ID". With `mails`,
  * and without a rule's name, only under rules that count recipients or
- * messages. There may be none. The keys point into `ids`, which the caller
- * owns. Without `mails` returns whether one of the ids is exempt; that key has
- * no limits.
+ * messages. There may be none. The keys point into `ids`, which is the caller's
+ * and empty at first. Without `mails` returns whether one of the ids is exempt;
+ * that key has no limits.
  */
 bool	explain_id(struct msg_charge *, const struct settings *,
 	    const struct control_word *, struct str *ids, bool mails);

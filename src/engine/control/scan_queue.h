@@ -4,15 +4,15 @@
 #include "engine/control/control.h"
 
 /*
- * A command that needs all rows of the database: the parent starts a ledger of
- * its own for it, so that decisions are not held up. One command has such a
- * ledger at a time; the others wait for theirs.
+ * For a command that needs all rows of the database the parent starts a ledger
+ * of its own, so that decisions are not held up. One command has such a ledger
+ * at a time; the others wait for theirs.
  */
 struct scan_question {
 	enum message_type	  ask;
 	/*
-	 * Takes an answer of that ledger, which is read until the command has
-	 * ended or this is 1. -1: the answer is malformed.
+	 * Takes an answer of that ledger. 0: the next one is taken too, unless
+	 * the command has ended; 1: this was the last; -1: it is malformed.
 	 */
 	int			(*on_answer)(struct control *,
 				    const struct message *);
@@ -23,14 +23,17 @@ struct scan_question {
 
 void	scan_queue_init(void);
 
-/* Queues the command; the payload of the question is copied. */
+/*
+ * Queues the command. The payload is copied; the question must stay valid until
+ * the command has ended.
+ */
 void	scan_queue_add(struct control *, const struct scan_question *,
 	    const struct str *payload);
 
 /* The command does not wait for its ledger any longer. */
 void	scan_queue_leave(const struct control *);
 
-/* Takes over the channel to the ledger. */
+/* Takes over the channel to the ledger; -1: there is none. */
 void	scan_queue_channel(int fd);
 
 /* The parent could not start it. */
