@@ -11,13 +11,14 @@
 /*
  * Reads LISTEN_PID and LISTEN_FDS, removes them from the environment, and makes
  * the descriptors close-on-exec. Call it before any other descriptor is opened
- * and before a fork. Returns the highest descriptor in use by it, or 2.
+ * and before a fork. Returns the highest descriptor that was passed, or 2 if
+ * none was.
  */
 int	activation_take(void);
 
 /*
- * The listening stream socket that is bound to this address, which the caller
- * then owns; -1: none.
+ * The listening, non-blocking stream socket that is bound to this address,
+ * which the caller then owns; -1: none.
  */
 int	activation_claim(const struct sockaddr *, socklen_t);
 

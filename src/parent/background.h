@@ -12,8 +12,9 @@
 void	background_begin(void);
 
 /*
- * Tells the waiting process the status. Only the first call after
- * background_begin has an effect. `detach`: closes stderr too.
+ * Tells the waiting process the status, and opens /dev/null as stdin, stdout
+ * and, with `detach`, stderr. Without background_begin, and when it is called
+ * again, does nothing.
  */
 void	background_end(int status, bool detach);
 

@@ -31,7 +31,7 @@ struct child {
 	bool		 stop_sent;	/* MSG_STOP */
 	bool		 killed;	/* by us: its end is expected */
 	struct mono	 ask;		/* when to ask if it is alive */
-	unsigned int	 unanswered;	/* number of these questions */
+	unsigned int	 unanswered;	/* questions since its last answer */
 	uint64_t	 offered;	/* generation of settings last sent */
 	uint64_t	 taken;		/* generation in force in it */
 	struct relay	 relay;		/* its stderr */
@@ -44,7 +44,9 @@ void	child_init(struct child *);
 /*
  * Starts the executable of this name in LIBEXECDIR with its channel as
  * descriptor 3, `directory` (-1: none) as 4, an almost empty environment, and a
- * pipe to `relay` as stderr; `lowly`: with low priority. 0, or -1 with *why.
+ * pipe to `relay` as stderr; `lowly`: with low priority. The struct has no
+ * process yet; the directory stays the caller's. 0, or -1 with `why`, of
+ * WHY_MAX bytes.
  */
 int	child_spawn(struct child *, enum role, const char *program,
 	    int directory, bool lowly, char *why);
@@ -58,7 +60,9 @@ void	child_disconnect(struct child *);
 /* After its end was reaped: resets everything to the state of child_init. */
 void	child_gone(struct child *);
 
-/* Queues one message; does nothing if there is no channel. */
+/*
+ * Queue one message, as channel_send does; do nothing if there is no channel.
+ */
 void	child_send(struct child *, enum message_type, const struct str *payload,
 	    int fd);
 void	child_signal(struct child *, enum message_type);

@@ -5,12 +5,16 @@
 
 /* Starts, watches, restarts and stops the processes under the parent. */
 
-/* The pause before a start grows with so many ends in quick succession. */
+/*
+ * After so many ends in quick succession the pause before the next start does
+ * not grow any more, and the start of the daemon fails.
+ */
 #define CHILDREN_BACKOFF	6
 
 /*
- * Starts the process of a slot, and sends it its identity, its settings and, to
- * the engine, the sockets. It then waits for MSG_START. 0, or -1 with *why.
+ * Starts the process of an empty slot, and sends it its identity, its settings
+ * and, to the engine, the sockets. It then waits for MSG_START. 0, or -1 with
+ * `why`, of WHY_MAX bytes.
  */
 int	children_start(struct parent *, enum slot, const struct settings *,
 	    const struct msg_identity *, char *why);
@@ -33,7 +37,10 @@ int	children_connect(struct parent *, enum slot, enum slot,
 /* Sends MSG_STOP, and kills the process if it does not end in time. */
 void	children_stop(struct parent *, enum slot);
 
-/* Whether a slot's process is restarted when it ends. */
+/*
+ * Sets whether a slot's process is restarted when it ends, and forgets its
+ * earlier ends and its fault.
+ */
 void	children_keep(struct parent *, enum slot, bool);
 
 /* The engine or the ledger has sent READY. */

@@ -12,7 +12,8 @@
  * walked one component at a time. A symbolic link is followed only where only
  * root or we ourselves may write (such as /var/run).
  *
- * Every function that can fail writes a sentence into `why`, of WHY_MAX bytes.
+ * Every function with a `why` writes the reason there when it fails; it has
+ * WHY_MAX bytes.
  */
 #define WHY_MAX	1536
 
@@ -26,7 +27,7 @@ void	directories_fault(char *why, const char *path, const char *call,
 /* How to create a missing directory. */
 struct directory_new {
 	mode_t	mode;
-	bool	give;		/* to these ids, the last one only */
+	bool	give;		/* the last component, to these ids */
 	uid_t	uid;
 	gid_t	gid;
 };
@@ -49,18 +50,18 @@ int	directories_place(struct place *, const char *path,
 	    const struct directory_new *, char *why);
 void	directories_leave(struct place *);
 
-/* Whether that file is there under its name; inode 0 is none. */
+/* Whether the place has this file; with inode 0 false. */
 bool	directories_holds(const struct place *, dev_t, ino_t);
 
 /*
  * Removes the file that was found under this name, whatever its kind; a
  * directory that is not empty is renamed instead. It takes no lock, since
- * another user could hold that lock. If another start has put a new file there,
- * that file stays: -1 with errno EEXIST.
+ * another user could hold that lock. 0, also if there is no file any more; or
+ * -1 with errno, EEXIST if another start has put a new file there, which stays.
  */
 int	directories_remove(const struct place *, const struct stat *);
 
-/* A name that no file has, to rename a file to before it is used or removed. */
+/* Writes a random name, for a file before it is put in place or removed. */
 void	directories_aside(char *name, size_t);
 
 #endif

@@ -6,8 +6,9 @@
 /*
  * Cleaning and reporting. A second ledger cleans, so that decisions do not
  * wait. A report process, which sends one mail, gets the hits from the serving
- * ledger, or with --clean from the one that cleaned. The steps are the same for
- * --clean, clean_interval, report_immediately and policyctl's requests.
+ * ledger; with --clean, where none serves, from the one that cleaned. The steps
+ * are the same for --clean, clean_interval, report_immediately and policyctl's
+ * requests.
  */
 
 /* Reads the intervals of the settings; at the start and after a reload. */
@@ -20,7 +21,7 @@ void	maintenance_begin(struct parent *);
 void	maintenance_request_cleaning(struct parent *);
 void	maintenance_request_report(struct parent *);
 
-/* One of the two processes is ready, or has ended. */
+/* The cleaning ledger or the report is ready; the process of a slot is gone. */
 void	maintenance_on_ready(struct parent *, enum slot);
 void	maintenance_on_gone(struct parent *, enum slot);
 
@@ -38,7 +39,10 @@ int	maintenance_on_forgotten(struct parent *, enum slot,
  */
 int	maintenance_on_news(struct parent *, enum slot, const struct message *);
 
+/* Begins a job that is due, and ends one that makes no progress. */
 void	maintenance_timers(struct parent *, struct mono now);
+
+/* Milliseconds until maintenance_timers has something to do; -1: nothing. */
 int	maintenance_left(const struct parent *, struct mono now);
 
 #endif

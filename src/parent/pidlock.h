@@ -11,8 +11,9 @@
  * The pid file. It holds the pid in its first line, and a write lock of
  * fcntl(2) for as long as this instance runs. Everybody may read it; nobody
  * else can lock it. An existing file is never written to, only replaced, so a
- * link to another file does no harm. A file that belongs to neither root nor
- * this user nor the daemon's user is replaced, whatever its kind.
+ * link to another file does no harm. What is not a regular file of root, this
+ * user or the daemon's user is replaced, and so is a file with only a read
+ * lock.
  */
 struct pidlock {
 	struct place	place;
@@ -23,17 +24,18 @@ struct pidlock {
 enum pidlock_result {
 	PIDLOCK_OURS,
 	PIDLOCK_RUNNING,	/* another instance holds it */
-	PIDLOCK_FAILED		/* *why says it */
+	PIDLOCK_FAILED
 };
 
 /*
  * Takes the lock, on a new, empty file or on what a dead instance left behind;
- * that is left as it is until pidlock_write.
+ * that is left as it is until pidlock_write. If it is not ours, `why`, of
+ * WHY_MAX bytes, has the reason.
  */
 enum pidlock_result	pidlock_open(struct pidlock *, const char *path,
 			    const struct directory_new *, char *why);
 
-/* Puts the pid there. 0 or -1. */
+/* Replaces the file by one with the pid, locked. 0, or -1 with `why`. */
 int	pidlock_write(struct pidlock *, char *why);
 
 /* Removes it, if it is ours, and gives the lock up. */

@@ -25,7 +25,7 @@ struct relay {
 	size_t		len;
 	bool		cut;		/* its end is not logged */
 	struct mono	next;		/* the next period begins */
-	size_t		left;		/* to be read in this one */
+	size_t		left;		/* bytes to be read in this period */
 };
 
 /*
@@ -42,8 +42,8 @@ void	relay_take(struct relay *, struct mono now);
 void	relay_rest(struct relay *);
 
 /*
- * The descriptor to poll for reading now; -1: none, and *left, a timeout of
- * poll(2), ends no later than there is one.
+ * The descriptor to poll for reading now; -1: none yet, and *left, a timeout of
+ * poll(2), is shortened to when there is one.
  */
 int	relay_poll(const struct relay *, struct mono now, int *left);
 

@@ -10,11 +10,14 @@
  * supplementary groups if we are root; else our own user, and nothing changes.
  */
 
-/* 0, or -1 if one of them does not exist or is root. */
+/*
+ * 0, or -1 with `why`, of WHY_MAX bytes: one of them does not exist, is root's,
+ * or does not fit into the identity.
+ */
 int	run_as_find(struct msg_identity *, const struct settings *,
 	    char *why);
 
-/* Whether two identities are the same. */
+/* Whether two identities have the same ids, groups and home directory. */
 bool	run_as_equal(const struct msg_identity *,
 	    const struct msg_identity *);
 

@@ -21,7 +21,7 @@ struct listener {
 	enum listener_kind	 kind;
 	int			 fd;
 	char			*name;		/* path or [address]:port */
-	/* Also in the running list. */
+	/* The running list has the same descriptor. */
 	bool			 shared;
 	bool			 given;		/* by the service manager */
 	/* UNIX sockets */
@@ -43,9 +43,9 @@ struct listeners {
  * Opens what the settings name, `control_socket` included, next to what runs
  * already (`running` is empty at start): a listener that stays is shared, and
  * gets another mode or owner when the list is adopted. A UNIX socket appears
- * under its name with its mode and owner, listening; one that somebody answers
- * at is never taken. A control socket that cannot be made is only a warning. 0,
- * or -1 with *why, and then all is as before.
+ * under its name with its mode and owner, listening; one of another daemon is
+ * not taken (unixsocket.h). A control socket that cannot be made is only a
+ * warning. 0, or -1 with `why`, and then no socket is left open.
  */
 int	sockets_open(struct listeners *fresh, const struct listeners *running,
 	    const struct settings *, const struct msg_identity *, char *why);

@@ -12,9 +12,9 @@
 int	tasks_on_request(struct parent *, enum slot, const struct message *);
 
 /*
- * The ledger that reads all rows for `policyctl try` and `top`, one at a time,
- * has sent READY, or has ended. It is connected to the engine, and ends when
- * the engine closes the channel.
+ * The ledger that reads all rows for `policyctl try` and `top` is ready, or has
+ * ended. There is one at a time. When it is ready it is connected to the
+ * engine, and it ends when the engine closes that channel.
  */
 void	tasks_on_scanner_ready(struct parent *);
 void	tasks_on_scanner_gone(struct parent *);

@@ -9,17 +9,17 @@
  * A listening UNIX socket in a directory that others may write to.
  *
  * It is bound in a new directory that only we can enter, gets its owner there,
- * listens, and is then renamed into place. So nobody sees it with another mode
- * or owner, nobody can redirect chown(2), and a stale socket is replaced in one
- * step.
+ * listens, and is then linked into place. So nobody sees it with another mode
+ * or owner, and nobody can redirect chown(2).
  */
 
 /*
- * Opens a listener with a name, mode, owner and place. A socket there that
- * belongs to root or the user `daemon` may be a running daemon's; if we are
- * root, any other socket is replaced. So is `old` (or NULL), a socket of ours,
- * even if it answers. 0; or -1 with *why if a daemon answers at that name
- * (errno EADDRINUSE), or the file there belongs to root and is not a socket.
+ * Opens a listener with a name, mode, owner and place. A socket at which nobody
+ * answers is removed first. `old`, a socket of ours or NULL, is replaced in one
+ * step, though it answers. 0; or -1 with `why`, of WHY_MAX bytes, and errno
+ * EADDRINUSE if another process answers at that name. A file that is not a
+ * socket is in the way too. If we are root, only processes of root and of the
+ * user `daemon`, and files of root, are in the way; all others are replaced.
  */
 int	unixsocket_open(struct listener *, const struct listener *old,
 	    uid_t daemon, char *why);
