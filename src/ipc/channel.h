@@ -14,8 +14,8 @@
  * system call carries many messages. The header is sixteen bytes in the order
  * of the host: u32 length of the payload, u16 type, u16 flags (1: a descriptor
  * comes with it), u64 request number. The table in message.c says who may send
- * what to whom. Any other message is refused, and so is a descriptor that the
- * type does not carry; surplus descriptors are closed.
+ * what to whom. Any other message breaks the channel (EBADMSG), and so does a
+ * descriptor that the type does not carry or a child sends; it is closed.
  */
 struct channel;
 
@@ -37,7 +37,7 @@ struct message {
 
 /*
  * Takes over the descriptor and makes it non-blocking and close-on-exec. `self`
- * is the role of this process, `peer` of the other end.
+ * is the role of this process, `peer` of the other end. Fatal if it fails.
  */
 struct channel	*channel_new(int fd, enum role self, enum role peer);
 void		 channel_free(struct channel *);	/* wipes, closes */
@@ -45,8 +45,9 @@ int		 channel_fd(const struct channel *);
 enum role	 channel_peer(const struct channel *);
 
 /*
- * One recvmsg(2) into the buffer. 1: bytes came; 0: none now; -1: end of file
- * (errno 0) or a fault (errno).
+ * One recvmsg(2) into the buffer, unless that has a whole message. 1:
+ * channel_next may have a message; 0: no bytes now; -1: end of file (errno 0)
+ * or a fault (errno).
  */
 int	channel_read(struct channel *);
 
@@ -65,10 +66,10 @@ bool	channel_filled(const struct channel *);
 int	channel_next(struct channel *, struct message *);
 
 /*
- * Queues one message; the payload is copied. `fd` (or -1) is duplicated, and
- * the caller still owns its own. A type that this role may not send is a broken
- * invariant. If the descriptor cannot be duplicated or the payload is too long,
- * every later channel_flush fails.
+ * Queues one message; the payload (NULL: empty) is copied. `fd` (or -1) is
+ * duplicated, and the caller still owns its own. A type that this role may not
+ * send is a broken invariant. If the descriptor cannot be duplicated or the
+ * payload is too long, every later channel_flush fails.
  */
 void	channel_send(struct channel *, enum message_type, uint64_t request,
 	    const struct str *payload, int fd);
@@ -87,9 +88,9 @@ size_t	channel_queued(const struct channel *);
 #define CHANNEL_HIGH	(1024 * 1024)
 
 /*
- * For start-up: waits for the next message, or returns -1 with errno
- * (ETIMEDOUT, 0 at end of file, EBADMSG). Flushes queued messages meanwhile.
- * What follows the message stays in the socket, so that poll(2) tells of it.
+ * For start-up: waits for the next message. 0, or -1 with errno (ETIMEDOUT, 0
+ * at end of file, EBADMSG). Flushes queued messages meanwhile. What follows the
+ * message stays in the socket, so that poll(2) tells of it.
  */
 int	channel_wait(struct channel *, struct message *, struct mono deadline);
 

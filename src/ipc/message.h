@@ -27,7 +27,7 @@ enum role {
 const char	*message_role_name(enum role);
 
 enum message_type {
-	/* parent to every child, at start and on reload */
+	/* parent to children, at start and later; to which: message.c */
 	MSG_LOG,		/* struct msg_log */
 	MSG_IDENTITY,		/* struct msg_identity */
 	MSG_SETTING,		/* one setting: conf/settings_message.h */
@@ -67,7 +67,8 @@ enum message_type {
 	MSG_NOTICE_END,		/* ledger, report: there is no more to tell */
 	MSG_NOTICE_SENT,	/* parent, ledger: number: 1 if it was mailed */
 	MSG_REPORTED,		/* report, parent: struct msg_reported */
-	MSG_TRIED,		/* parent, report: text, struct report_tried */
+	MSG_TRIED,		/* parent, report: text: an address that failed,
+				   for struct report_tried */
 	/* requests of policyctl, engine to parent, and their results */
 	MSG_TASK,		/* number: enum parent_task */
 	MSG_TASK_DONE,		/* struct msg_task_done */
@@ -84,10 +85,10 @@ enum message_type {
 	MSG_SEARCHED,		/* struct msg_searched: that is all */
 	MSG_PROGRESS,		/* number: rows that were looked at so far */
 	MSG_RESET,		/* struct msg_charge; answer MSG_WEIGHED */
-	MSG_EXTERNAL,		/* the same, of CHARGE_ADD */
+	MSG_EXTERNAL,		/* the same with a charge of CHARGE_ADD */
 	MSG_OVERRIDE,		/* struct msg_override */
 	MSG_TRUST,		/* struct msg_charge: of CHARGE_HABIT keys */
-	MSG_FORGET,		/* the same, learned since its date */
+	MSG_FORGET,		/* the same: what was learned since its date */
 	MSG_OVERRIDDEN,		/* struct msg_overridden; of these too */
 	/* policyctl try and top, by a ledger that reads all rows */
 	MSG_SCAN,		/* parent to engine and ledger: number: role of
@@ -136,7 +137,8 @@ int	msg_log_get(struct msg_log *, const void *, size_t);
 #define IDENTITY_GROUPS_MAX	64
 struct msg_identity {
 	bool		 drop;
-	bool		 replaces;	/* replaces one of a serving daemon */
+	bool		 replaces;	/* the daemon had such a process before
+					   this one */
 	uint32_t	 uid;
 	uint32_t	 gid;
 	size_t		 ngroups;
@@ -195,7 +197,10 @@ int	msg_text_get(char *, size_t size, const void *, size_t);
 
 struct wire;
 
-/* Parts of several messages: ids of at most CHARGE_KEYS_MAX rules; a limit. */
+/*
+ * Parts of several messages: at most CHARGE_KEYS_MAX ids, whose number
+ * msg_ids_get returns; a limit.
+ */
 void	msg_ids_put(struct str *, const char *const *id, const size_t *idlen,
 	    size_t n);
 size_t	msg_ids_get(struct wire *, const char **id, size_t *idlen);
@@ -204,22 +209,24 @@ void	msg_limit_get(struct wire *, struct limit *, int64_t min_seconds);
 
 enum charge_mode {
 	CHARGE_ONCE,	/* an instance's total: only what is new is charged */
-	CHARGE_EACH,	/* as it is; a refusal takes back the instance's rows */
+	CHARGE_EACH,	/* charge the whole amount; a refusal takes back what
+			   the instance was charged before */
 	CHARGE_REPLAY,	/* was answered: record what is new, never refuse */
 	CHARGE_ADD,	/* of policyctl: record CHARGE_EXTERNAL, never refuse */
-	CHARGE_BACK,	/* accepted and not told: its amounts are taken back,
-			   once for the tag */
+	CHARGE_BACK,	/* take back the amounts, once for the tag: the charge
+			   was recorded, and its client got a refusal */
 	CHARGE__MAX
 };
 
-/* A mail that is not answered yet; all others are recorded and not refused. */
+/* The mail is not answered yet. In the other modes it is never refused. */
 #define CHARGE_MAY_REFUSE(mode)						\
 	((mode) == CHARGE_ONCE || (mode) == CHARGE_EACH)
 
-/* How the amount of a key adds up. */
+/* Kinds that record each value once (CHARGE_HABIT does not record values). */
 #define CHARGE_HAS_VALUE(kind)						\
 	((kind) == CHARGE_DISTINCT || (kind) == CHARGE_EXTERNAL)
 
+/* How the amount of a key adds up. */
 enum charge_kind {
 	CHARGE_SUM,
 	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
@@ -240,9 +247,10 @@ enum charge_kind {
 struct msg_charge_key {
 	int64_t		 amount;	/* 0 to CHARGE_AMOUNT_MAX */
 	int64_t		 max_per_mail;	/* amount of one instance; 0: any */
-	uint32_t	 rule;		/* its index; has its SQL query */
-	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
-	uint8_t		 report;	/* flag: hits of report_limits do too */
+	uint32_t	 rule;		/* index in the settings' rules */
+	uint32_t	 reported;	/* bit i: limits.list[i]'s hits are
+					   reported */
+	uint8_t		 report;	/* flag; 0: no hits are reported */
 	uint8_t		 kind;		/* enum charge_kind */
 	uint8_t		 shadow;	/* flag: never refuses, but is logged */
 	uint8_t		 soft;		/* flag: over a limit it is accepted */
@@ -307,7 +315,7 @@ int	msg_charge_get(struct msg_charge *, const void *, size_t);
 
 enum verdict {
 	VERDICT_ACCEPTED,	/* committed */
-	VERDICT_REFUSED,	/* nothing recorded; see the fields */
+	VERDICT_REFUSED,	/* nothing charged; see the fields */
 	VERDICT_UNAVAILABLE,	/* no verdict; nothing recorded */
 	VERDICT_BLOCKED,	/* a block matches; nothing recorded */
 	VERDICT__MAX
@@ -315,9 +323,10 @@ enum verdict {
 
 /* The members before `charged` are sent as they are in memory. */
 struct msg_verdict {
-	struct limit	limit;		/* the window that was full; with
+	struct limit	limit;		/* the full window, or the nearest; with
 					   per_mail its seconds are 0 */
-	int64_t		used;
+	int64_t		used;		/* its sum; of the nearest with this
+					   mail */
 	int64_t		retry_after;	/* seconds until it is accepted; where
 					   it never is, the window's length */
 	uint32_t	over;		/* bit per soft key that is over */
@@ -338,7 +347,8 @@ struct msg_verdict {
 	int64_t		locked_until[CHARGE_KEYS_MAX];	/* per bit in locked */
 	struct {
 		struct limit	limit;	/* no seconds: max_per_mail */
-		int64_t		used;	/* with this mail, if warned */
+		int64_t		used;	/* with this mail, if warned, and for
+					   CHARGE_ADD */
 		int64_t		retry_after;	/* the same for this key alone;
 					   0 if shadowed or warned */
 	} full[CHARGE_KEYS_MAX];	/* per key with a bit in over, shadowed
@@ -542,8 +552,7 @@ struct msg_overridden {
 void	msg_overridden_put(struct str *, const struct msg_overridden *);
 int	msg_overridden_get(struct msg_overridden *, const void *, size_t);
 
-/* The ids nearest to their limits, the nearest first. */
-#define TOP_MAX		1000
+#define TOP_MAX		1000	/* ids in an answer */
 /* What `top` is to list: the ids, and which of their windows. */
 enum top_order {
 	TOP_BY_FILL,		/* nearest to a limit first */
@@ -586,7 +595,7 @@ enum figure {
 	FIGURE_CHARGES,
 	FIGURE_BATCHES,
 	FIGURE_LARGEST_BATCH,
-	FIGURE_BUSY,		/* batches that found the database locked */
+	FIGURE_BUSY,		/* batches that had to be begun again */
 	FIGURE_ERRORS,		/* batches that failed */
 	FIGURE_HITS,
 	FIGURE_LEARNED,		/* pairs that were new to a habit */

@@ -45,7 +45,8 @@ struct refusal_window {
 struct msg_refusal {
 	int64_t		 number;	/* no other refusal has it */
 	int64_t		 date;		/* seconds since 1970 */
-	bool		 first;		/* of its id in this minute */
+	bool		 first;		/* of its id, kind and shadow in this
+					   minute */
 	uint8_t		 kind;		/* enum refusal_kind */
 	bool		 shadow;	/* nothing was refused */
 	const char	*id;		/* the key's, or the block's */
@@ -65,11 +66,11 @@ void	msg_refusal_put(struct str *, const struct msg_refusal *);
 int	msg_refusal_get(struct msg_refusal *, const void *, size_t);
 
 /*
- * Which refusals to find, the newest first: those of an id; those with `any` as
- * their login, sender, recipient, client, queue id or id without its rule; or
- * those that have every field of `text` that is not empty. Without letter case,
- * except for queue ids. Without any of these: all refusals, and the search ends
- * with the last one that is wanted.
+ * Which refusals to find, the newest first: those of one of the ids, those with
+ * `any` as their login, sender, recipient, client, queue id or id without its
+ * rule, and those that have all fields of `text` that are not empty. Letter
+ * case does not matter, except in ids and queue ids. If nothing is named, all
+ * refusals are found, and the search ends with the last one that is wanted.
  */
 struct msg_search {
 	uint32_t	 n;		/* at most so many; 0: only counts */

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What an administrator sets for ids until a time. */
+/* What an administrator or a rule sets for an id until a time. */
 enum override_kind {
 	OVERRIDE_GRANT,			/* more mails in each window */
 	OVERRIDE_KEY_BLOCK,		/* of one key; by an older version */
@@ -24,7 +24,7 @@ enum override_kind {
 /* What a hit of a key locks, and for how many seconds: decision/lock.h. */
 struct msg_charge_lock {
 	int64_t		 seconds;	/* 0: nothing */
-	int64_t		 again;		/* if it was locked before */
+	int64_t		 again;		/* instead, soon after another lock */
 	const char	*id;		/* struct override's */
 	size_t		 idlen;
 	const char	*rule;		/* its name */

@@ -20,7 +20,7 @@ void	wire_put_u64(struct str *, uint64_t);
 void	wire_put_i64(struct str *, int64_t);
 void	wire_put_bytes(struct str *, const void *, size_t);
 
-/* NULL and "" stay different. */
+/* NULL and "" stay different to wire_get_text; others take NULL for a fault. */
 void	wire_put_text(struct str *, const char *);
 
 struct wire {
@@ -50,7 +50,10 @@ uint8_t		 wire_get_below(struct wire *, unsigned int end);
 /* A byte that must be 0 or 1. */
 bool		 wire_get_bool(struct wire *);
 
-/* Points into the message, without a NUL; more than `max` bytes are a fault. */
+/*
+ * Returns a pointer into the message, never NULL; no NUL follows the bytes.
+ * More than `max` bytes are a fault.
+ */
 const void	*wire_get_bytes(struct wire *, size_t max, size_t *len);
 
 /*
