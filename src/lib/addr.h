@@ -21,8 +21,13 @@ struct network {
 
 #define ADDR_TEXT_MAX	50		/* longest text of either, with NUL */
 
-/* -1 when the bytes are not an address (`unknown`, a name, a scope id). */
+/*
+ * 0, or -1 with errno EINVAL and the address unchanged, when the bytes are not
+ * an address (`unknown`, a name, a scope id).
+ */
 int	addr_parse(struct addr *, const char *, size_t);
+
+/* Clears the bits after the first `prefix`. */
 void	addr_mask(struct addr *, unsigned int prefix);
 bool	addr_equal(const struct addr *, const struct addr *);
 bool	addr_loopback(const struct addr *);
@@ -33,16 +38,21 @@ bool	addr_loopback(const struct addr *);
  * resolver can lie.
  */
 bool	addr_names_loopback(const char *host);
+
+/*
+ * These two write the text into a buffer of ADDR_TEXT_MAX bytes, and return the
+ * buffer; "" for an address of 0 bits.
+ */
 const char	*addr_format(const struct addr *, char *, size_t);
+const char	*addr_network_format(const struct network *, char *, size_t);
 
 /*
  * "192.0.2.0/24", "2001:db8::/32", or an address alone (its full length); for
  * IPv4 also "192.0.2.0/255.255.255.0" and "192.0.2.0/0.0.0.255", as Python's
- * ipaddress. Fails with errno EDOM if host bits are set, so that the caller can
- * say so (ipaddress refuses them too), and with EINVAL for anything else.
+ * ipaddress. 0; or -1 with errno EDOM if host bits are set, so that the caller
+ * can say so (ipaddress refuses them too), and EINVAL for anything else.
  */
 int	addr_network_parse(struct network *, const char *, size_t);
 bool	addr_network_contains(const struct network *, const struct addr *);
-const char	*addr_network_format(const struct network *, char *, size_t);
 
 #endif

@@ -19,8 +19,8 @@ void	*alloc_zero(size_t count, size_t size);
 void	*alloc_resize(void *, size_t count, size_t size);
 
 /*
- * Makes room for one more than `n` objects in an array with room for *room of
- * them, as alloc_resize does; the room is doubled.
+ * The array, with room for one more than its `n` objects: if all of *room are
+ * used, it is resized to at least twice as many, and *room is set.
  */
 void	*alloc_room(void *, size_t n, size_t *room, size_t size);
 

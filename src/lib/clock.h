@@ -14,6 +14,8 @@ struct mono {
 };
 
 struct mono	clock_mono(void);
+
+/* Clamped to the range of struct mono. */
 struct mono	clock_after(struct mono, int64_t milliseconds);
 bool		clock_passed(struct mono deadline, struct mono now);
 

@@ -28,8 +28,9 @@ enum log_target {
  * is copied. `fd` is the connected datagram socket for LOG_TO_SYSLOG, which is
  * taken over (-1: lines are dropped and counted until there is one); it is
  * ignored for stderr. A second call replaces the first. Lines on stderr begin
- * with the time and `role: `, or with systemd's <N> level prefix if
- * JOURNAL_STREAM says that stderr is the journal. Call it again after fork(2).
+ * with the time and `role: `; if JOURNAL_STREAM says that stderr is the
+ * journal, with systemd's <N> level prefix and `role: `; to the parent, with
+ * that prefix alone. Call it again after fork(2).
  */
 void	log_open(const char *role, enum log_target, int fd, bool debug);
 

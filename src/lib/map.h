@@ -7,8 +7,9 @@
 /*
  * An intrusive hash table: the caller's struct has a struct map_node as its
  * first member, and the caller owns it. Growth is gradual: each later call
- * moves a few nodes to the larger table. The hash is keyed with a random secret
- * of the process, so strangers cannot choose ids that collide.
+ * moves a few nodes to the larger table. The caller hashes the keys, with
+ * map_hash or under another secret, so that strangers cannot choose ids that
+ * collide.
  */
 struct map_node {
 	struct map_node	*next;
@@ -27,7 +28,7 @@ struct map	*map_new(map_same *);
 void		 map_free(struct map *);	/* not the nodes */
 size_t		 map_count(const struct map *);
 
-/* SipHash of the bytes under the process's secret. */
+/* SipHash of the bytes under a random secret of this process. */
 uint64_t	 map_hash(const void *, size_t);
 
 /* SipHash-2-4 under the caller's key, whose bytes are read as little-endian. */

@@ -15,6 +15,8 @@ struct str {
 void	 str_init(struct str *);
 void	 str_clear(struct str *);		/* frees; usable again */
 void	 str_wipe(struct str *);		/* explicit_bzero, then frees */
+
+/* Append; the bytes must not be those of the str itself. */
 void	 str_add(struct str *, const void *, size_t);
 void	 str_adds(struct str *, const char *);
 void	 str_addc(struct str *, int);

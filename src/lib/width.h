@@ -10,7 +10,7 @@
  */
 size_t	width_of(const char *);
 
-/* Length of the character that begins here, 1 to 4 bytes, within the text. */
+/* Length of the character that begins here, before the text's NUL: 1 to 4. */
 size_t	width_bytes(const char *);
 
 #endif

@@ -8,9 +8,10 @@
 /*
  * What was recorded for one id, by second, with running totals: the exact sum
  * over a window of any length, at a cost that does not grow with the number of
- * mails (one search among the seconds). A window of up to two seconds needs
- * only the struct's 48 bytes; more seconds need 8 bytes each. Pure: no clock,
- * no I/O. Times are seconds since 1970, amounts are mails.
+ * mails (one search among the seconds). A window with entries in one or two
+ * different seconds needs only the struct's 48 bytes; otherwise each takes 8
+ * bytes, or 16 if the sums or times are very large, and there is room for more.
+ * Pure: no clock, no I/O. Times are seconds since 1970, amounts are mails.
  */
 
 /* One [mails, seconds] of the configuration: at most `mails` in `seconds`. */
@@ -22,7 +23,7 @@ struct limit {
 /* In the order written. count 0: no limit. */
 struct limits {
 	size_t		 count;
-	struct limit	*list;		/* owned */
+	struct limit	*list;		/* owned in settings, else borrowed */
 };
 
 #define LIMITS_MAX	16		/* windows in one list */
@@ -45,7 +46,7 @@ int64_t	 window_longest(const struct limits *, int64_t least);
 #define WINDOW_IN_PLACE	2	/* seconds held in the struct itself */
 
 struct window_second {
-	uint32_t	when;		/* since base */
+	uint32_t	when;		/* seconds since base */
 	uint32_t	before;
 };
 
@@ -111,7 +112,7 @@ void		 window_forget(struct window *, int64_t before);
 /* The newest second with an entry; INT64_MIN if there is none. */
 int64_t		 window_newest(const struct window *);
 
-/* Calls `each` for every entry, the oldest first. */
+/* Calls `each` for every entry, the oldest first; it must not add any. */
 void		 window_each(const struct window *, void (*each)(void *,
 		    int64_t when, int64_t amount), void *);
 
