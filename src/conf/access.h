@@ -46,7 +46,7 @@ const char	*access_of(const struct settings *, unsigned int rule);
 /* The action for a mail that exceeds the rule's max_per_mail. */
 const char	*access_per_mail(const struct settings *, unsigned int rule);
 
-/* Whether it may close a login: it refuses, HOLDs or DISCARDs. */
+/* Whether the action may answer a block: it refuses, HOLDs or DISCARDs. */
 bool		 access_closes(const char *action);
 
 #endif

@@ -34,8 +34,8 @@ void	check_action(const char *name, const struct value *, enum check_filled,
 
 /*
  * check_rules.c: warns of entries of limits_by_id that can never match.
- * check_rules_notes, for -n: says at which stages only a rule counts, and which
- * logins it does not count.
+ * check_rules_notes, for -n: names the rules that count at some stages only, or
+ * not every login.
  */
 void	check_rules(const struct settings *, struct faults *);
 void	check_rules_notes(const struct settings *, struct faults *);

@@ -28,6 +28,8 @@ struct faults {
 	size_t		 unknown;
 };
 
+
+/* The name of the file, or NULL, is copied. */
 void	fault_init(struct faults *, const char *file);
 void	fault_clear(struct faults *);
 void	fault_error(struct faults *, unsigned int line, unsigned int column,

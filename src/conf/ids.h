@@ -16,7 +16,7 @@
  */
 struct ids_entry {
 	struct map_node		 node;		/* first */
-	struct ids_entry	*next;		/* of all entries */
+	struct ids_entry	*next;		/* in the list of all entries */
 	struct limits		 limits;	/* the entry's own */
 	size_t			 len;
 	char			 key[];		/* an id, or binary network */

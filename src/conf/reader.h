@@ -11,8 +11,9 @@
 /*
  * A reader converts one value of a configuration to one member of a struct; the
  * settings table and the fields of rules name readers. It returns 0 with the
- * member filled (the old content is freed), or -1 with at least one fault added
- * and the member unchanged.
+ * member filled (the old content is freed) unless the value stands for nothing,
+ * or -1 with at least one error added: the member may then be incomplete, and
+ * the whole struct is not used.
  */
 struct reader_word {
 	const char	*name;
@@ -61,7 +62,7 @@ struct reader_row {
 
 #define READER_NAME_MAX	96	/* "rules[31].except.ccert_fingerprint" */
 
-/* Reads the value of a row into its member of `object`. */
+/* Reads a value into the row's member of `object`; r->faults has the errors. */
 void	reader_row(const struct reading *, const struct reader_row *,
 	    void *object, const struct value *);
 
@@ -106,6 +107,8 @@ void	reader_fault(const struct reading *, const struct value *,
 void	reader_warning(const struct reading *, const struct value *,
 	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
 
+
+/* The same for a name that this version does not know: FAULT_UNKNOWN. */
 void	reader_unknown(const struct reading *, const struct value *,
 	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
 
@@ -120,19 +123,22 @@ int	reader_mismatch(const struct reading *, const struct value *,
 int	reader_whole(const struct value *, int64_t *);
 
 /*
- * reader_is_line: whether the value is a string without NUL and control
- * characters. reader_line: -1 with a fault if it is not, else 0.
+ * reader_is_line: false for a string with a NUL or a control character.
+ * reader_line: 0, or -1 with a fault for such a string and for other types.
  */
 bool	reader_is_line(const struct value *);
 int	reader_line(const struct reading *, const struct value *);
 
-/* Replaces the string in a member that is a char *. */
+/* Replaces the string in a member that is a char *, and takes over this one. */
 void	reader_replace(const struct reading *, char *);
 
-/* A list owns its strings. */
+/* Takes over the string. */
 void	reader_strings_add(struct settings_strings *, char *);
 
-/* Finds the name most similar to `written`. */
+/*
+ * The name most similar to `written`, after reader_nearest was called for each
+ * candidate. All other members are 0 at first.
+ */
 struct reader_nearest {
 	const char	*written;
 	const char	*name;		/* NULL: no name is similar enough */

@@ -226,7 +226,8 @@ struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */
 
 /*
- * Frees the dicts for connecting, with their passwords; call it once connected.
+ * Wipes all strings in the values of the dicts for connecting, which include
+ * the passwords; call it once connected.
  */
 void		 settings_wipe_connections(struct settings *);
 
@@ -253,8 +254,8 @@ const struct limits	*settings_id_limits(const struct ids *,
 			    const char *id, size_t idlen);
 
 /*
- * The same under a rule by its index, or what holds for all others: the rule's
- * `limits`. The id is without the rule's name.
+ * The limits of an id under a rule, by its index: those of the rule's
+ * limits_by_id, or else its `limits`. The id is without the rule's name.
  */
 const struct limits	*settings_rule_limits(const struct settings *,
 			    size_t rule, const char *id, size_t idlen);

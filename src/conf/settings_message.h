@@ -21,7 +21,8 @@ void		 settings_message_free(struct settings_message *);
 
 /*
  * 1: the generation is complete, and the caller owns *out; 0: more messages are
- * to come, or this is not a message of settings_message_send; -1: malformed.
+ * to come, or this is not a message of settings_message_send; -1: malformed, or
+ * the settings have an error, which was logged.
  */
 int	settings_message_receive(struct settings_message *,
 	    const struct message *, struct settings **out);

@@ -16,7 +16,8 @@
 #define TABLE_LAST	0x02	/* read after all other settings */
 #define TABLE_PLAIN	0x04	/* excluded by `rules` */
 #define TABLE_INSTALLED	0x08	/* default by table_set_directories */
-#define TABLE_HANDED	0x10	/* the member is the value itself */
+#define TABLE_HANDED	0x10	/* the member is the struct value, only checked
+				   by its reader */
 #define TABLE_TRIED	0x20	/* `policyctl try` takes it */
 
 size_t			 table_count(void);
@@ -31,9 +32,9 @@ struct value		*table_default(const struct reader_row *);
 /*
  * Sets the directories in the defaults of pidfile, control_socket and
  * sqlite_config, in place of /var/run/policyd-rate-limit and
- * /var/lib/policyd-rate-limit. Keeps the pointers. Call it before any other
- * function; children receive these settings from the parent. table_database:
- * the default database of SQLite.
+ * /var/lib/policyd-rate-limit. Keeps the pointers. The parent calls it before
+ * any other function; its children do not, since they receive these settings.
+ * table_database: the default database of SQLite; the caller owns the value.
  */
 void			 table_set_directories(const char *rundir,
 			    const char *statedir);
