@@ -15,8 +15,9 @@ struct connect_peer {
 
 /*
  * Resolves the host and connects to the first of its addresses that answers, in
- * the order of getaddrinfo(3) (IPv6 first if both exist), except those that
- * were tried. The socket is non-blocking and close-on-exec. -1 with a reason.
+ * the order of getaddrinfo(3), except those that were tried. Returns the
+ * socket, non-blocking and close-on-exec, which the caller owns, and fills in
+ * the peer; or -1 with a reason.
  */
 int	connect_to(const char *host, uint16_t port, const struct report_tried *,
 	    struct connect_peer *, char *why, size_t);

@@ -17,12 +17,15 @@ struct hitlist {
 	struct mail_hits	 hits;
 	size_t			 size;	/* allocated rows */
 	struct msg_hits_room	 room;
-	enum hit_kind		 kind;	/* of the last one that is untold */
+	enum hit_kind		 kind;	/* of the last row of hits.untold */
 	bool			 notice;	/* one of them is to be told */
 	bool			 whole;	/* the end was received */
 };
 
-/* Takes one message of the ledger; -1 if it is malformed. */
+/*
+ * Takes one message of the ledger; the list is all-zero at first. 0, or -1 with
+ * errno EBADMSG if it is malformed, or comes after the end.
+ */
 int	hitlist_add(struct hitlist *, const struct message *);
 
 void	hitlist_clear(struct hitlist *);

@@ -67,9 +67,9 @@ void	mail_compose_text(struct str *, const struct mail *,
 
 /*
  * The mail of report_user: it says that a login reached a limit, and nothing of
- * its mail, since whoever reads it may not be the one who sent that. The
- * subject for a hit of this kind, and the text; the row is the hit, with the
- * login as its id.
+ * its mail, since whoever reads it may not be the one who sent that.
+ * mail_notice_subject: the subject for a hit of this kind. mail_notice_add:
+ * appends the text; `row` is the hit, with the login as its id.
  */
 const char	*mail_notice_subject(enum hit_kind);
 void		 mail_notice_add(struct str *, const char *host, enum hit_kind,
@@ -78,8 +78,8 @@ void		 mail_notice_add(struct str *, const char *host, enum hit_kind,
 /* --- its parts, of mail_text.c --- */
 
 /*
- * Sorts by hits, then by warnings, most first; joins rows of one (rule, id,
- * window).
+ * Joins rows of one rule, id and window, and sorts: most hits first, then most
+ * warnings, refusals in shadow and locks, then by name.
  */
 void	mail_text_sort(struct mail_hits *);
 

@@ -13,7 +13,8 @@ struct session {
 	struct smtp	*smtp;
 	struct tls	*tls;		/* NULL: no TLS */
 	bool		 tls_first;	/* TLS before the greeting */
-	int		 seconds;	/* for the session; 0: no limit */
+	int		 seconds;	/* for the whole session; 0: only
+					   smtp_timeout of each reply */
 
 	/*
 	 * The parent's channel, and the function to call when it is readable.

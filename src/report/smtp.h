@@ -88,8 +88,9 @@ size_t		 smtp_replies(const struct smtp *);
 bool		 smtp_taken(const struct smtp *);
 
 /*
- * Whether it failed before the server answered EHLO, so that another address of
- * the host may be tried (RFC 5321 5.1).
+ * Whether the server greeted with a refusal, refused EHLO for now, or was lost
+ * before it had answered EHLO, so that another address of the host may be tried
+ * (RFC 5321 5.1).
  */
 bool		 smtp_next(const struct smtp *);
 

@@ -51,9 +51,9 @@ struct smtp {
 	unsigned int		 can;
 	unsigned int		 mechanism;	/* that is under way */
 	unsigned int		 tried;		/* those that failed */
-	size_t			 rcpt;		/* whose reply is next */
-	size_t			 sent_rcpt;	/* whose command is next */
-	size_t			 accepted;
+	size_t			 rcpt;		/* whom the next reply is for */
+	size_t			 sent_rcpt;	/* whom the next RCPT is for */
+	size_t			 accepted;	/* recipients */
 	struct str		 line;		/* an incomplete reply line */
 	size_t			 skipped;	/* dropped from a long line */
 	size_t			 lines;		/* complete lines of it */

@@ -41,11 +41,12 @@ struct role_start {
 	struct channel		*parent;
 	struct settings		*settings;
 	struct msg_identity	 identity;
-	struct channel		*peer;		/* engine's: the ledger */
+	struct channel		*peer;		/* to the ledger; in a ledger to
+						   the engine or the report */
 	int			 directory;	/* ledger-sqlite; else -1 */
 	struct role_listener	*listeners;
 	size_t			 nlisteners;
-	struct report_tried	 tried;		/* report's */
+	struct report_tried	 tried;		/* in the report */
 };
 
 /*
@@ -69,7 +70,7 @@ void	role_connect(struct role_start *, struct sandbox_needs *needs);
  */
 void	role_lock(struct role_start *, struct sandbox_needs *needs);
 
-/* Sends READY. */
+/* Sends READY, and waits until it is written. Fatal if it fails. */
 void	role_ready(struct role_start *);
 
 /*

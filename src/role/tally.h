@@ -24,8 +24,9 @@ void		 tally_add(struct tally *, const char *id, size_t idlen,
 		    size_t bare, bool domain, int64_t amount, bool shadow);
 
 /*
- * The largest sums, in `used`, with `seconds` as the window of all. The ids
- * point into the tally.
+ * Fills in the largest sums as `used`, at most `n` and TOP_MAX, each with a
+ * window of `seconds`, and the number of all names as `total`. The ids point
+ * into the tally.
  */
 void		 tally_top(struct tally *, struct msg_topped *, size_t n,
 		    int64_t seconds);

@@ -8,7 +8,8 @@
 /*
  * Finds the first ids in the requested order, at most TOP_MAX, among those that
  * it is given. Only windows with counts are considered. With `domain`, finds
- * the domains whose ids have used most of the wanted or the longest window.
+ * the domains whose ids together have the largest sums in the wanted window,
+ * or, if none is wanted, in the longest one of each id.
  */
 struct top;
 
@@ -35,8 +36,9 @@ struct top	*top_new(struct msg_topped *answer, const struct msg_top *,
 		    int64_t now);
 
 /*
- * Considers an id; `top` is a struct top. An id is listed with its counts under
- * earlier names of its rule (`was`), and not for itself under one of those.
+ * Considers an id; `top` is a struct top. Its counts under earlier names of its
+ * rule (`was`) are added. An id under an earlier name is considered only if the
+ * source has no counts under the rule's name.
  */
 void		 top_on_id(void *top, const char *id, size_t idlen,
 		    const struct window *);

@@ -6,8 +6,9 @@
 #include "ipc/message.h"
 
 /*
- * Irrevocably gives up root. All functions do nothing if identity->drop is
- * false (the daemon was not started as root), and return 0 or -1 with errno.
+ * These functions give up root for good. They return 0, or -1 with errno; if
+ * identity->drop is false (the daemon was not started as root), they do nothing
+ * and return 0.
  *
  * A process that no longer needs the file system calls privileges_drop. One
  * that must first resolve a name or connect calls privileges_drop_ids, then

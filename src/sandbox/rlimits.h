@@ -10,8 +10,8 @@ void	rlimits_prepare(void);
 
 /*
  * Sets soft and hard limits: no new process, no file to write for roles that
- * write none, few descriptors. `eased`: processes, files and descriptors stay
- * unlimited. 0 or -1 with errno.
+ * write none, few descriptors except for the engine. `eased`: processes, files
+ * and descriptors stay as they are. 0 or -1 with errno.
  */
 int	rlimits_enter(enum sandbox_role, bool eased);
 

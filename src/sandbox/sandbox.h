@@ -8,7 +8,7 @@
  * it. A role calls sandbox_prepare early (not dumpable, resource limits, and
  * what must be opened before). A role that resolves names or connects calls
  * sandbox_connect before that. It calls sandbox_enter when everything is set
- * up. Neither can be undone.
+ * up. None of the three can be undone.
  */
 enum sandbox_role {
 	SANDBOX_PARENT,
@@ -28,6 +28,7 @@ struct sandbox_needs {
 	bool			 required;	/* fail if a layer is missing */
 };
 
+/* Fatal if it fails. */
 void	sandbox_prepare(enum sandbox_role);
 
 /*
