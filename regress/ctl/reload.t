@@ -1,7 +1,6 @@
 #!/usr/bin/perl
-# Reloads under load, of every kind that there is: no request goes without its answer, none
-# is answered for a fault, each accepted mail is counted once, and of N mails that a limit
-# allows exactly N are accepted.
+# Reloads of every kind, under load: each request is answered, none by db_error_action, each
+# accepted mail is counted once, and of N mails that a limit allows exactly N are accepted.
 
 use strict;
 use warnings;
@@ -14,7 +13,7 @@ use Policyd qw(True);
 
 my $rounds = full ? 20 : 1;
 
-# name => what is different; each is another reload than the one before.
+# [name, what the configuration has besides the first one].
 my @changes = (
 	['other actions' => { success_action => 'dunno' }],
 	['another ledger' => { sqlite_config => undef, timeout => 7 }],
@@ -45,7 +44,7 @@ sub reload_wrongly {
 	return (ctl($d, 'reload'))[0];
 }
 
-# Until the load has ended, if it can.
+# Makes all these reloads, and one that fails, while requests go on.
 sub storm {
 	my ($d, $work) = @_;
 

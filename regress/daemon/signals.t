@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# Signals: stop, reload, and no other effect.
+# Signals: stop, reload, and no other effect. Some subtests have the name of a fault of version
+# 1.x, which must not occur.
 
 use strict;
 use warnings;

@@ -279,7 +279,8 @@ subtest 'where-the-log-goes' => sub {
 		my $d = Policyd->start(config => { debug => \'False',
 		    log => $where eq 'None' ? \'None' : $where });
 		my $said = $d->log =~ /parent: policyd-rate-limit .* listening on/ ? 1 : 0;
-		is($said, $on_stderr{$where} ? 1 : 0, "log = $where: on stderr or not");
+		is($said, $on_stderr{$where} ? 1 : 0, "log = $where: the start is logged on " .
+		    ($on_stderr{$where} ? 'stderr' : 'syslog'));
 		is($d->stop, 0, "log = $where: the daemon stops with status 0");
 	}
 	my $d = Policyd->start(args => ['-d'], config => { debug => \'False', log => 'syslog' });

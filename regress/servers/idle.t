@@ -12,7 +12,8 @@ use Database;
 use Policyd qw(wait_until);
 use Trouble qw(make_user daemon hang_up);
 
-# The server says for how long it was asked nothing: longer than a quick end takes.
+# The daemon's connections that were used in the last seven seconds. To the ledger a connection
+# that ends after five seconds without use was idle.
 my %busy = (pgsql => 'SELECT count(*) FROM pg_stat_activity WHERE application_name = ' .
     "'policyd-rate-limit' AND clock_timestamp() - state_change < interval '7 seconds'",
     mysql => 'SELECT count(*) FROM information_schema.processlist WHERE ' .

@@ -110,7 +110,7 @@ places_ok('programs are started by the parent alone',
     only_in(qr/\b(?:exec[lv]p?e?|fexecve|posix_spawnp?|fork)\s*\(/,
     # The checkpointer is a copy of the ledger and no program: it is locked in like it.
     qr{\Asrc/(?:parent/|ledger/sqlite/checkpointer\.c\z)}, @c));
-places_ok('who connects is named',
+places_ok('only these files connect to a server',
     only_in(qr/(?<!->)\bconnect\s*\(/, qr{\Asrc/(?:lib/log\.c|parent/notify\.c
     |report/\w+\.c|ctl/\w+\.c)\z}x, @c));
 places_ok('ids are changed in the sandbox room and the parent',

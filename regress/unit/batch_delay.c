@@ -63,7 +63,7 @@ loaded(void **state)
 	batches(&d, 100, 2, 900 * MS, 900 * MS);
 	batches(&d, 100, 200, 900 * MS, 900 * MS);
 	assert_int_equal(batch_delay(&d, 1), 20);
-	/* And no longer, when the load has gone. */
+	/* No delay any more when the load has gone. */
 	batches(&d, 100, 2, 2 * MS, 500 * US);
 	assert_int_equal(batch_delay(&d, 1), 0);
 }
@@ -106,7 +106,7 @@ all_clients_wait(void **state)
 	batches(&d, 40, 12, 10 * MS, 10 * MS);
 	assert_true(batch_delay(&d, 12) > 0);
 	assert_int_equal(batch_delay(&d, 20), 0);
-	/* Some left: it is found within two periods. */
+	/* Some clients left: the smaller batches are noticed in two periods. */
 	batches(&d, 65, 12, 10 * MS, 10 * MS);
 	assert_int_equal(batch_delay(&d, 12), 0);
 }

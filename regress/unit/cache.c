@@ -91,7 +91,7 @@ rows_are_counted_by_id(void **state)
 	r = row("bob", NOW - 5, 4, "", 0);
 	cache_news(c, &r, NOW);
 	assert_int_equal(used(c, "bob"), 7);
-	/* Of nobody's business. */
+	/* Rows of an id that is not in the cache are ignored. */
 	r = row("eve", NOW, 4, "", 0);
 	cache_news(c, &r, NOW);
 	assert_int_equal(cache_ids(c), 1);
@@ -135,7 +135,7 @@ an_earlier_date_restarts_the_reading(void **state)
 	/* More: it is to be read again. */
 	assert_int_equal(cache_need(c, e, NOW - 60), NOW - 60);
 	assert_false(cache_cursor(e)->loaded);
-	/* Half read: from where it began, or anew. */
+	/* Half read: goes on, or begins again for older counts. */
 	cache_cursor(e)->position = 1;
 	assert_int_equal(cache_need(c, e, NOW - 50), NOW - 60);
 	assert_int_equal(cache_cursor(e)->position, 1);

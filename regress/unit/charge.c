@@ -35,7 +35,7 @@ static struct {
 	char			id[300];	/* of the last row */
 	size_t			touched;
 	enum store_result	set;		/* of the next change only */
-	bool			slow;		/* commits are safe later */
+	bool			slow;		/* commits wait for a flush */
 	bool			unflushed;
 	void			(*flushed)(void *);
 	void			*arg;
@@ -591,7 +591,7 @@ reset_that_is_lost(void **state)
 }
 
 static void
-others_pass_who_is_read(void **state)
+charges_overtake_an_id_being_read(void **state)
 {
 	struct rig	*r = *state;
 
@@ -610,7 +610,7 @@ others_pass_who_is_read(void **state)
 }
 
 static void
-nobody_is_left(void **state)
+the_engine_is_gone(void **state)
 {
 	struct rig	*r = *state;
 
@@ -676,7 +676,7 @@ halves_keep_their_order_after_a_conflict(void **state)
 }
 
 static void
-lost_before_it_was_safe(void **state)
+lost_before_it_was_durable(void **state)
 {
 	struct rig	*r = *state;
 
@@ -733,7 +733,7 @@ lock_that_fails(void **state)
 }
 
 static void
-nobody_is_left_to_be_told(void **state)
+the_engine_is_gone_before_the_flush(void **state)
 {
 	struct rig	*r = *state;
 
@@ -785,15 +785,15 @@ main(void)
 		TEST(lost_connection_is_passed_on),
 		TEST(changes_that_are_lost),
 		TEST(reset_that_is_lost),
-		TEST(others_pass_who_is_read),
-		TEST(nobody_is_left),
+		TEST(charges_overtake_an_id_being_read),
+		TEST(the_engine_is_gone),
 		TEST(batches_overlap),
 		TEST(halves_keep_their_order_after_a_conflict),
-		TEST(lost_before_it_was_safe),
+		TEST(lost_before_it_was_durable),
 		TEST(lost_by_the_next_batch),
 		TEST(lock_meets_a_conflict),
 		TEST(lock_that_fails),
-		TEST(nobody_is_left_to_be_told),
+		TEST(the_engine_is_gone_before_the_flush),
 		TEST(broken_charge_is_refused),
 		TEST(ids_as_they_are_stored)
 	};
