@@ -37,7 +37,7 @@ mysqldb_place(const struct mysqldb *db)
  * are gone.
  */
 static enum mysqldb_fault
-mysqldb_judge(unsigned int number)
+judge(unsigned int number)
 {
 	static const struct {
 		unsigned int		number;
@@ -89,9 +89,9 @@ mysqldb_judge(unsigned int number)
 
 /* A new connection would not mend an administrator's query either. */
 static int
-mysqldb_fail(struct mysqldb *db, unsigned int number, const char *text)
+fail(struct mysqldb *db, unsigned int number, const char *text)
 {
-	db->fault = mysqldb_judge(number);
+	db->fault = judge(number);
 	if (db->foreign && number > 1053 && number < 1900)
 		db->fault = MYSQLDB_FAULT_STATEMENT;
 	str_printable(db->error, sizeof(db->error), text, strlen(text));
@@ -101,13 +101,13 @@ mysqldb_fail(struct mysqldb *db, unsigned int number, const char *text)
 int
 mysqldb_failed(struct mysqldb *db)
 {
-	return mysqldb_fail(db, mysql_errno(db->conn), mysql_error(db->conn));
+	return fail(db, mysql_errno(db->conn), mysql_error(db->conn));
 }
 
 static int
-mysqldb_failed_statement(struct mysqldb *db, MYSQL_STMT *stmt)
+failed_statement(struct mysqldb *db, MYSQL_STMT *stmt)
 {
-	return mysqldb_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+	return fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
 }
 
 int
@@ -226,7 +226,7 @@ mysqldb_begin(struct mysqldb *db, size_t statement)
 }
 
 static struct mysqldb_param *
-mysqldb_param(struct mysqldb *db)
+new_param(struct mysqldb *db)
 {
 	db->param = alloc_room(db->param, db->nparam, &db->params,
 	    sizeof(db->param[0]));
@@ -236,7 +236,7 @@ mysqldb_param(struct mysqldb *db)
 void
 mysqldb_bind(struct mysqldb *db, int64_t n)
 {
-	struct mysqldb_param	*p = mysqldb_param(db);
+	struct mysqldb_param	*p = new_param(db);
 
 	p->text = NULL;
 	p->number = n;
@@ -245,7 +245,7 @@ mysqldb_bind(struct mysqldb *db, int64_t n)
 void
 mysqldb_bind_text(struct mysqldb *db, const char *text, size_t len)
 {
-	struct mysqldb_param	*p = mysqldb_param(db);
+	struct mysqldb_param	*p = new_param(db);
 
 	p->text = text;
 	p->len = (unsigned long)len;
@@ -276,7 +276,7 @@ mysqldb_prepared_inside(struct mysqldb *db)
 
 /* The current statement, prepared for so many items. */
 static MYSQL_STMT *
-mysqldb_prepared(struct mysqldb *db, const struct mysqldb_statement *s,
+prepared_statement(struct mysqldb *db, const struct mysqldb_statement *s,
     size_t class, size_t items)
 {
 	MYSQL_STMT	*stmt, **place;
@@ -302,21 +302,21 @@ mysqldb_prepared(struct mysqldb *db, const struct mysqldb_statement *s,
 		(void)mysqldb_failed(db);
 	else if (mysql_stmt_prepare(stmt, sql.data,
 	    (unsigned long)sql.len) != 0) {
-		(void)mysqldb_failed_statement(db, stmt);
+		(void)failed_statement(db, stmt);
 		(void)mysql_stmt_close(stmt);
 		stmt = NULL;
 	}
 	str_clear(&sql);
 	if ((*place = stmt) == NULL || !db->outside || !inside)
 		return stmt;
-	(void)mysqldb_fail(db, ROLLED_BACK, "a statement had to be prepared");
+	(void)fail(db, ROLLED_BACK, "a statement had to be prepared");
 	db->inside = true;
 	return NULL;
 }
 
 /* Makes a bound parameter parameter number `at` of the next execution. */
 static void
-mysqldb_set(struct mysqldb *db, size_t at, struct mysqldb_param *p)
+set_param(struct mysqldb *db, size_t at, struct mysqldb_param *p)
 {
 	MYSQL_BIND	*b;
 
@@ -341,20 +341,19 @@ mysqldb_set(struct mysqldb *db, size_t at, struct mysqldb_param *p)
  * query may have more columns than `columns` has letters.
  */
 static int
-mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, size_t n,
-    const char *columns)
+execute(struct mysqldb *db, MYSQL_STMT *stmt, size_t n, const char *columns)
 {
 	MYSQL_BIND	*b;
 	size_t		 fields = mysql_stmt_field_count(stmt), i;
 
 	db->running = stmt;
 	if (mysql_stmt_param_count(stmt) != n || fields > COLUMNS_MAX)
-		return mysqldb_fail(db, 0, "too many parameters or columns");
+		return fail(db, 0, "too many parameters or columns");
 	if (fields == 0)
 		db->writes++;
 	if ((n > 0 && mysql_stmt_bind_param(stmt, db->bind) != 0) ||
 	    mysql_stmt_execute(stmt) != 0)
-		return mysqldb_failed_statement(db, stmt);
+		return failed_statement(db, stmt);
 	if (db->beside != NULL && mysqldb_input(db->beside))
 		db->input(db->arg);
 	if (columns == NULL) {
@@ -377,7 +376,7 @@ mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, size_t n,
 	}
 	if (mysql_stmt_bind_result(stmt, db->result) != 0 ||
 	    mysql_stmt_store_result(stmt) != 0)
-		return mysqldb_failed_statement(db, stmt);
+		return failed_statement(db, stmt);
 	return 0;
 }
 
@@ -389,7 +388,7 @@ mysqldb_takes_items(const struct mysqldb *db)
 
 /* The parameters in SQL of ours, where no other '?' stands. */
 static size_t
-mysqldb_marks(const char *sql)
+count_marks(const char *sql)
 {
 	size_t	n = 0;
 
@@ -403,7 +402,7 @@ mysqldb_marks(const char *sql)
  * for. 1; 0: there are no more; -1: a fault.
  */
 static int
-mysqldb_run_next(struct mysqldb *db)
+run_next(struct mysqldb *db)
 {
 	const struct mysqldb_statement	*s = &db->statement[db->current];
 	MYSQL_STMT			*stmt;
@@ -415,8 +414,8 @@ mysqldb_run_next(struct mysqldb *db)
 			return 0;
 		head = db->nparam;
 	} else {
-		head = mysqldb_marks(s->first);
-		each = mysqldb_marks(s->item);
+		head = count_marks(s->first);
+		each = count_marks(s->item);
 		if (!db->ran)
 			db->done = head;
 		most = s->exact ? EXACT_MAX : ITEMS_MAX;
@@ -434,18 +433,17 @@ mysqldb_run_next(struct mysqldb *db)
 	}
 	db->ran = true;
 	db->items = items;
-	if ((stmt = mysqldb_prepared(db, s, class, room)) == NULL)
+	if ((stmt = prepared_statement(db, s, class, room)) == NULL)
 		return -1;
 	used = items * each;
 	for (i = 0; i < head; i++)
-		mysqldb_set(db, i, &db->param[i]);
+		set_param(db, i, &db->param[i]);
 	/* Where there is room for more items, the last one is repeated. */
 	for (i = 0; i < room * each; i++)
-		mysqldb_set(db, head + i, &db->param[db->done +
+		set_param(db, head + i, &db->param[db->done +
 		    (i < used ? i : used - each + i % each)]);
 	db->done += used;
-	return mysqldb_execute(db, stmt, head + room * each, s->columns) == 0 ?
-	    1 : -1;
+	return execute(db, stmt, head + room * each, s->columns) == 0 ? 1 : -1;
 }
 
 int
@@ -454,7 +452,7 @@ mysqldb_run(struct mysqldb *db)
 	int	more;
 
 	do
-		more = mysqldb_run_next(db);
+		more = run_next(db);
 	while (more == 1 && db->statement[db->current].columns == NULL);
 	return more == -1 ? -1 : 0;
 }
@@ -494,7 +492,7 @@ mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len,
 	if ((db->once = mysql_stmt_init(db->conn)) == NULL)
 		return mysqldb_failed(db);
 	if (mysql_stmt_prepare(db->once, sql, (unsigned long)len) != 0)
-		return mysqldb_failed_statement(db, db->once);
+		return failed_statement(db, db->once);
 	*params = mysql_stmt_param_count(db->once);
 	return 0;
 }
@@ -506,9 +504,9 @@ mysqldb_query_run(struct mysqldb *db, const char *columns)
 
 	db->fault = MYSQLDB_NO_FAULT;
 	for (i = 0; i < n; i++)
-		mysqldb_set(db, i, &db->param[i]);
+		set_param(db, i, &db->param[i]);
 	db->nparam = 0;
-	return mysqldb_execute(db, db->once, n, columns);
+	return execute(db, db->once, n, columns);
 }
 
 int
@@ -519,7 +517,7 @@ mysqldb_query_over(struct mysqldb *db)
 	do {
 		(void)mysql_stmt_free_result(db->once);
 	} while ((more = mysql_stmt_next_result(db->once)) == 0);
-	return more == -1 ? 0 : mysqldb_failed_statement(db, db->once);
+	return more == -1 ? 0 : failed_statement(db, db->once);
 }
 
 int
@@ -537,11 +535,11 @@ mysqldb_next(struct mysqldb *db)
 			if (db->running == db->once)
 				return 0;
 			db->running = NULL;
-			if ((more = mysqldb_run_next(db)) != 1)
+			if ((more = run_next(db)) != 1)
 				return more;
 			break;
 		default:
-			return mysqldb_failed_statement(db, db->running);
+			return failed_statement(db, db->running);
 		}
 	}
 	return 0;
@@ -575,7 +573,7 @@ mysqldb_column_bytes(struct mysqldb *db, size_t i, struct str *out)
 	b.buffer_length = db->len[i];
 	b.length = &len;
 	if (mysql_stmt_fetch_column(db->running, &b, (unsigned int)i, 0) != 0)
-		return mysqldb_failed_statement(db, db->running);
+		return failed_statement(db, db->running);
 	return 0;
 }
 

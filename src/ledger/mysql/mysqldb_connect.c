@@ -12,7 +12,7 @@
 #define CONNECT_MOST	10	/* seconds for a host, also for an upgrade */
 
 static const char *
-mysqldb_text(const struct value *config, const char *name, const char *other)
+config_text(const struct value *config, const char *name, const char *other)
 {
 	const struct value	*v = value_get(config, name);
 
@@ -22,8 +22,7 @@ mysqldb_text(const struct value *config, const char *name, const char *other)
 }
 
 static unsigned int
-mysqldb_number_of(const struct value *config, const char *name,
-    unsigned int other)
+config_number(const struct value *config, const char *name, unsigned int other)
 {
 	const struct value	*v = value_get(config, name);
 	int64_t			 n = 0;
@@ -48,12 +47,12 @@ struct mysqldb_tls {
 };
 
 static struct mysqldb_tls
-mysqldb_tls_of(const struct value *config)
+tls_of(const struct value *config)
 {
 	const struct value	*ssl = value_get(config, "ssl");
 	struct mysqldb_tls	 tls;
 
-	tls.mode = mysqldb_text(config, "ssl_mode", NULL);
+	tls.mode = config_text(config, "ssl_mode", NULL);
 	if (tls.mode != NULL) {
 		tls.required = strcmp(tls.mode, "DISABLED") != 0 &&
 		    strcmp(tls.mode, "PREFERRED") != 0;
@@ -61,13 +60,13 @@ mysqldb_tls_of(const struct value *config)
 	} else {
 		tls.required = ssl != NULL && ssl->count > 0;
 		tls.verified = tls.required &&
-		    mysqldb_text(ssl, "ca", "capath") != NULL;
+		    config_text(ssl, "ca", "capath") != NULL;
 	}
 	return tls;
 }
 
 static void
-mysqldb_set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
+set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
 {
 #if HAS_SSL_MODE
 	static const struct {
@@ -106,15 +105,15 @@ mysqldb_set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
  * not known here.
  */
 static bool
-mysqldb_trusts(const struct value *config, const struct mysqldb_tls *tls)
+server_trusted(const struct value *config, const struct mysqldb_tls *tls)
 {
-	const char	*host = mysqldb_text(config, "host", NULL);
+	const char	*host = config_text(config, "host", NULL);
 
 	if (tls->verified)
 		return true;
 	return (host == NULL || strcmp(host, "localhost") == 0) &&
-	    mysqldb_text(config, "read_default_file", NULL) == NULL &&
-	    mysqldb_text(config, "read_default_group", NULL) == NULL;
+	    config_text(config, "read_default_file", NULL) == NULL &&
+	    config_text(config, "read_default_group", NULL) == NULL;
 }
 
 /*
@@ -122,7 +121,7 @@ mysqldb_trusts(const struct value *config, const struct mysqldb_tls *tls)
  * password. For an untrusted server only methods that do not are allowed.
  */
 static int
-mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
+restrict_auth(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
     size_t size)
 {
 #if HAS_RESTRICTED_AUTH
@@ -159,7 +158,7 @@ mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
 #define NO_FILES	2000		/* the libraries' unknown error */
 
 static int
-mysqldb_file_init(void **file, const char *name, void *arg)
+file_init(void **file, const char *name, void *arg)
 {
 	(void)name;
 	(void)arg;
@@ -168,7 +167,7 @@ mysqldb_file_init(void **file, const char *name, void *arg)
 }
 
 static int
-mysqldb_file_read(void *file, char *bytes, unsigned int size)
+file_read(void *file, char *bytes, unsigned int size)
 {
 	(void)file;
 	(void)bytes;
@@ -177,13 +176,13 @@ mysqldb_file_read(void *file, char *bytes, unsigned int size)
 }
 
 static void
-mysqldb_file_end(void *file)
+file_end(void *file)
 {
 	(void)file;
 }
 
 static int
-mysqldb_file_error(void *file, char *text, unsigned int size)
+file_error(void *file, char *text, unsigned int size)
 {
 	(void)file;
 	(void)strlcpy(text, "the server asks for a file of this machine", size);
@@ -191,7 +190,7 @@ mysqldb_file_error(void *file, char *text, unsigned int size)
 }
 
 static void
-mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
+set_options(MYSQL *conn, const struct value *config, int64_t timeout)
 {
 	static const struct {
 		const char		*name;
@@ -217,22 +216,22 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 	unsigned int		 connect, local = 0;
 	size_t			 i;
 
-	connect = mysqldb_number_of(config, "connect_timeout",
+	connect = config_number(config, "connect_timeout",
 	    seconds < CONNECT_MOST ? seconds : CONNECT_MOST);
 	(void)mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
 	(void)mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &seconds);
 	(void)mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
 	(void)mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &local);
-	mysql_set_local_infile_handler(conn, mysqldb_file_init,
-	    mysqldb_file_read, mysqldb_file_end, mysqldb_file_error, NULL);
+	mysql_set_local_infile_handler(conn, file_init,
+	    file_read, file_end, file_error, NULL);
 	(void)mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	if (compress != NULL && (compress->boolean || compress->integer != 0))
 		(void)mysql_options(conn, MYSQL_OPT_COMPRESS, NULL);
 	for (i = 0; i < sizeof(top) / sizeof(top[0]); i++)
-		if ((text = mysqldb_text(config, top[i].name, NULL)) != NULL)
+		if ((text = config_text(config, top[i].name, NULL)) != NULL)
 			(void)mysql_options(conn, top[i].option, text);
 	for (i = 0; ssl != NULL && i < sizeof(tls) / sizeof(tls[0]); i++)
-		if ((text = mysqldb_text(ssl, tls[i].name, NULL)) != NULL)
+		if ((text = config_text(ssl, tls[i].name, NULL)) != NULL)
 			(void)mysql_options(conn, tls[i].option, text);
 }
 
@@ -241,7 +240,7 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
  * only briefly. A server without idle_transaction_timeout works without it.
  */
 static int
-mysqldb_session(struct mysqldb *db, int64_t timeout)
+set_up_session(struct mysqldb *db, int64_t timeout)
 {
 	long long	 seconds = timeout / 2000 < 1 ? 1 :
 	    (long long)timeout / 2000;
@@ -282,7 +281,7 @@ struct mysqldb_host {
 
 /* An entry of a list: "host", "host:port" or "[address]:port". */
 static void
-mysqldb_set_listed(struct mysqldb_host *host, const char *entry, size_t len)
+set_listed(struct mysqldb_host *host, const char *entry, size_t len)
 {
 	char	*name = host->text, *colon;
 	int64_t	 port;
@@ -313,11 +312,11 @@ mysqldb_set_listed(struct mysqldb_host *host, const char *entry, size_t len)
 
 /* On failure db->error says why; without *away no other host is better. */
 static int
-mysqldb_connect(struct mysqldb *db, const struct value *config,
+connect_host(struct mysqldb *db, const struct value *config,
     const struct mysqldb_host *host, int64_t timeout, bool insecure, bool *away)
 {
-	const char		*name = mysqldb_text(config, "db", "database");
-	struct mysqldb_tls	 tls = mysqldb_tls_of(config);
+	const char		*name = config_text(config, "db", "database");
+	struct mysqldb_tls	 tls = tls_of(config);
 	char			 place[160], *kept[2];
 	int64_t			 read_only = 0;
 	size_t			 i;
@@ -327,17 +326,16 @@ mysqldb_connect(struct mysqldb *db, const struct value *config,
 		    sizeof(db->error));
 		return -1;
 	}
-	mysqldb_set(db->conn, config, timeout);
-	mysqldb_set_tls(db->conn, &tls);
-	if (!insecure && !mysqldb_trusts(config, &tls) &&
-	    mysqldb_restrict(db->conn, &tls, db->error,
-	    sizeof(db->error)) == -1) {
+	set_options(db->conn, config, timeout);
+	set_tls(db->conn, &tls);
+	if (!insecure && !server_trusted(config, &tls) && restrict_auth(db->conn, &tls,
+	    db->error, sizeof(db->error)) == -1) {
 		*away = false;
 		goto fail;
 	}
-	if (mysql_real_connect(db->conn, host->name, mysqldb_text(config,
-	    "user", NULL), mysqldb_text(config, "passwd", "password"), name,
-	    host->port, mysqldb_text(config, "unix_socket", NULL),
+	if (mysql_real_connect(db->conn, host->name, config_text(config,
+	    "user", NULL), config_text(config, "passwd", "password"), name,
+	    host->port, config_text(config, "unix_socket", NULL),
 	    CLIENT_FOUND_ROWS) == NULL) {
 		(void)mysqldb_failed(db);
 		goto fail;
@@ -357,7 +355,7 @@ mysqldb_connect(struct mysqldb *db, const struct value *config,
 	 * After a planned switch the old primary still accepts connections, and
 	 * writes of an account with the right to write to a read-only server.
 	 */
-	if (mysqldb_session(db, timeout) == -1 || (host->listed &&
+	if (set_up_session(db, timeout) == -1 || (host->listed &&
 	    mysqldb_number(db, "SELECT concat(@@read_only) NOT IN ('0', 'OFF')"
 	    " OR @@innodb_read_only", &read_only) == -1))
 		goto fail;
@@ -375,10 +373,10 @@ mysqldb_connect(struct mysqldb *db, const struct value *config,
  * none looks for the server that takes writes.
  */
 static int
-mysqldb_connect_any(struct mysqldb *db, const struct value *config,
+connect_hosts(struct mysqldb *db, const struct value *config,
     int64_t timeout, bool insecure, bool *away, char *reason, size_t size)
 {
-	const char		*entry = mysqldb_text(config, "host", NULL);
+	const char		*entry = config_text(config, "host", NULL);
 	struct mysqldb_host	 host;
 	size_t			 hosts = 1, len, used, i;
 	bool			 list;
@@ -388,15 +386,15 @@ mysqldb_connect_any(struct mysqldb *db, const struct value *config,
 	list = hosts > 1;
 	for (reason[0] = '\0'; hosts > 0; hosts--) {
 		host = (struct mysqldb_host){ .name = entry,
-		    .port = mysqldb_number_of(config, "port", 0) };
+		    .port = config_number(config, "port", 0) };
 		if (list) {
 			len = strcspn(entry, ",");
-			mysqldb_set_listed(&host, entry, len);
+			set_listed(&host, entry, len);
 			entry += len + 1;
 		}
 		if (db->host != 0 && db->host != hosts)
 			continue;
-		if (mysqldb_connect(db, config, &host, timeout, insecure,
+		if (connect_host(db, config, &host, timeout, insecure,
 		    away) == 0) {
 			db->host = hosts;
 			return 0;
@@ -417,7 +415,7 @@ mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
     const struct mysqldb *first, const struct mysqldb_statement *statement,
     size_t nstatement, bool *away, char *reason, size_t size)
 {
-	const char	*file = mysqldb_text(config, "read_default_file", NULL);
+	const char	*file = config_text(config, "read_default_file", NULL);
 	struct mysqldb	*db;
 
 	*away = true;
@@ -434,7 +432,7 @@ mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
 	db->nstatement = nstatement;
 	db->prepared = alloc_zero(nstatement * EXACT_MAX,
 	    sizeof(db->prepared[0]));
-	if (mysqldb_connect_any(db, config, timeout, insecure, away, reason,
+	if (connect_hosts(db, config, timeout, insecure, away, reason,
 	    size) == 0)
 		return db;
 	mysqldb_close(db);

@@ -66,7 +66,7 @@ store_rollback(struct store *s)
 static struct store_touch	*sorted;
 
 static int
-store_order(const void *a, const void *b)
+touch_order(const void *a, const void *b)
 {
 	const struct store_touch	*x = &sorted[*(const size_t *)a];
 	const struct store_touch	*y = &sorted[*(const size_t *)b];
@@ -77,7 +77,7 @@ store_order(const void *a, const void *b)
 /* --- a transaction --- */
 
 static enum store_result
-store_try_begin(struct store *s, struct store_batch *batch,
+try_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
 	enum store_result	result;
@@ -105,7 +105,7 @@ store_try_begin(struct store *s, struct store_batch *batch,
 		s->order[i] = i;
 	/* At the start there is no array yet. */
 	if (s->ntouch > 0)
-		qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
+		qsort(s->order, s->ntouch, sizeof(s->order[0]), touch_order);
 	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
 	    store_read_numbers(s) == 0 &&
 	    store_read_news(s, reader) == 0 &&
@@ -133,7 +133,7 @@ store_begin(struct store *s, struct store_batch *batch,
 
 	do {
 		(void)mysqldb_prepared_inside(s->db);
-		result = store_try_begin(s, batch, reader);
+		result = try_begin(s, batch, reader);
 	} while (result == STORE_BUSY && mysqldb_prepared_inside(s->db));
 	return result;
 }
@@ -182,7 +182,7 @@ store_learn(struct store *s, const struct store_pair *p)
 }
 
 static int
-store_write_rows(struct store *s)
+write_rows(struct store *s)
 {
 	const struct store_row	*row;
 	size_t			 i;
@@ -208,7 +208,7 @@ store_write_rows(struct store *s)
 
 /* Values and pairs. */
 static int
-store_write_seen(struct store *s)
+write_seen(struct store *s)
 {
 	const struct store_value	*v;
 	const struct store_pair		*p;
@@ -240,7 +240,7 @@ store_write_seen(struct store *s)
  * transaction as it was, unless a deadlock has ended it.
  */
 static int
-store_write_hits(struct store *s, enum hit_kind kind)
+write_hits(struct store *s, enum hit_kind kind)
 {
 	size_t	i;
 
@@ -272,7 +272,7 @@ store_write_hits(struct store *s, enum hit_kind kind)
  * only raised the count of STORE_ALL_SLOT.
  */
 static bool
-store_only_rows(const struct store *s)
+only_rows(const struct store *s)
 {
 	return s->alone && mysqldb_writes(s->db) == s->writes &&
 	    s->nsee == 0 && s->npair == 0 && s->nhit == 0;
@@ -280,7 +280,7 @@ store_only_rows(const struct store *s)
 
 /* An answer may depend on what the last batch recorded. */
 static enum store_result
-store_settled(struct store *s, enum store_result result)
+settled(struct store *s, enum store_result result)
 {
 	return result == STORE_OK && s->unflushed ? store_flush(s, true) :
 	    result;
@@ -298,13 +298,13 @@ store_commit(struct store *s, bool *later)
 	foreign_give_back(&s->foreign);
 	/* Other writes must be visible to what is read outside of a batch. */
 	*later = *later && s->other != NULL && s->nrow > 0 &&
-	    store_only_rows(s);
+	    only_rows(s);
 	/* A commit would wait for the disk. */
-	if (s->nrow == 0 && store_only_rows(s))
-		return store_settled(s, mysqldb_rollback(s->db) == 0 ?
+	if (s->nrow == 0 && only_rows(s))
+		return settled(s, mysqldb_rollback(s->db) == 0 ?
 		    STORE_OK : store_failed(s));
 	good = s->nrow == 0 || (store_write_raised(s) == 0 &&
-	    store_write_rows(s) == 0);
+	    write_rows(s) == 0);
 	/*
 	 * Exact while auto_increment_increment (`step`) does not change: the
 	 * rows of one statement get numbers that are `step` apart.
@@ -312,9 +312,9 @@ store_commit(struct store *s, bool *later)
 	if (good && s->nrow > 0)
 		seq = mysqldb_inserted(s->db, s->step);
 	if (good && (s->nsee > 0 || s->npair > 0 || s->nhit > 0))
-		good = store_lock_ranges(s) == 0 && store_write_seen(s) == 0;
+		good = store_lock_ranges(s) == 0 && write_seen(s) == 0;
 	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
-		good = store_write_hits(s, kind) == 0;
+		good = write_hits(s, kind) == 0;
 	*later = *later && good;
 	if (!*later)
 		result = store_end(s, good);
@@ -335,5 +335,5 @@ store_commit(struct store *s, bool *later)
 				    s->slot[s->place[i]].raised);
 		store_won(s);
 	}
-	return *later ? store_flush_begin(s) : store_settled(s, STORE_OK);
+	return *later ? store_flush_begin(s) : settled(s, STORE_OK);
 }

@@ -10,7 +10,7 @@
 
 /* Runs the query for all ids at once, in a UNION. */
 static int
-store_ask_all(struct store *s, const char *query, size_t len,
+ask_all(struct store *s, const char *query, size_t len,
     struct store_found *list, size_t n)
 {
 	struct str	 sql;
@@ -44,7 +44,7 @@ store_ask_all(struct store *s, const char *query, size_t len,
 
 /* Bounds the next query by what is left of the time. -1: nothing is. */
 static int
-store_bound(struct store *s, const struct mono *until)
+bound_query(struct store *s, const struct mono *until)
 {
 	int	left;
 
@@ -63,7 +63,7 @@ store_bound(struct store *s, const struct mono *until)
  * some ids must not fail for the others.
  */
 static int
-store_ask_each(struct store *s, const char *query, size_t querylen,
+ask_each(struct store *s, const char *query, size_t querylen,
     const struct mono *until, struct store_found *list, size_t n)
 {
 	const char	*text;
@@ -72,7 +72,7 @@ store_ask_each(struct store *s, const char *query, size_t querylen,
 	if (mysqldb_query_prepare(s->db, query, querylen, &params) == -1)
 		return -1;
 	for (i = 0; i < n; i++) {
-		list[i].failed = store_bound(s, until) == -1;
+		list[i].failed = bound_query(s, until) == -1;
 		if (list[i].failed)
 			continue;
 		for (j = 0; j < params; j++)
@@ -93,7 +93,7 @@ store_ask_each(struct store *s, const char *query, size_t querylen,
 }
 
 static void
-store_forget_found(struct store_found *list, size_t n, bool failed)
+forget_found(struct store_found *list, size_t n, bool failed)
 {
 	size_t	i;
 
@@ -106,7 +106,7 @@ store_forget_found(struct store_found *list, size_t n, bool failed)
 
 /* Finds out once for each query which of the two ways works. */
 static int
-store_ask(struct store *s, const char *query, const struct mono *until,
+ask(struct store *s, const char *query, const struct mono *until,
     struct store_found *list, size_t n)
 {
 	bool	each = s->each != NULL && strcmp(s->each, query) == 0;
@@ -116,15 +116,15 @@ store_ask(struct store *s, const char *query, const struct mono *until,
 	while (len > 0 && strchr("; \t\r\n", query[len - 1]) != NULL)
 		len--;
 	if (!each) {
-		if (store_bound(s, until) == -1)
+		if (bound_query(s, until) == -1)
 			return -1;
-		if (store_ask_all(s, query, len, list, n) == 0)
+		if (ask_all(s, query, len, list, n) == 0)
 			return 0;
 		if (store_failed(s) != STORE_FAILED)
 			return -1;
-		store_forget_found(list, n, false);
+		forget_found(list, n, false);
 	}
-	if (store_ask_each(s, query, len, until, list, n) == -1)
+	if (ask_each(s, query, len, until, list, n) == -1)
 		return -1;
 	if (!each) {
 		free(s->each);
@@ -143,14 +143,14 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 
 	for (i = 0; i < n; i++)
 		list[i].text = NULL;
-	good = store_ask(s, query, timeout > 0 ? &until : NULL, list, n) == 0;
+	good = ask(s, query, timeout > 0 ? &until : NULL, list, n) == 0;
 	if (store_end(s, good) != STORE_OK)
-		store_forget_found(list, n, true);
+		forget_found(list, n, true);
 	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST && timeout > 0)
 		(void)mysqldb_query_bound(s->db, 0);
 	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
 		return STORE_OK;
-	store_forget_found(list, n, true);
+	forget_found(list, n, true);
 	return STORE_LOST;
 }
 
@@ -167,7 +167,7 @@ const struct store_pace	store_pace = { INT64_C(500000), 4 };
  * clock: if our clock is not the server's, count the deletion as a change.
  */
 static int
-store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
+clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
     int64_t end, int64_t *deleted)
 {
 	mysqldb_begin(s->db, CLEAN);
@@ -186,7 +186,7 @@ store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
 
 /* Values come last; *position stays the same until there are none. */
 static int
-store_clean_values(struct store *s, const struct store_kept *kept, size_t max,
+clean_values(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *end)
 {
 	if (store_lock_ranges(s) == -1)
@@ -226,10 +226,10 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 		end = mysqldb_column(s->db, 0);
 	good = more == 0;
 	if (good && end > 0)
-		good = store_clean_rows(s, kept, *position, end, &gone) == 0;
+		good = clean_rows(s, kept, *position, end, &gone) == 0;
 	else if (good) {
 		end = *position;
-		good = store_clean_values(s, kept, max, &end) == 0;
+		good = clean_values(s, kept, max, &end) == 0;
 	}
 	if ((result = store_end(s, good)) != STORE_OK)
 		return result;

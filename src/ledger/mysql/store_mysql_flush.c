@@ -19,7 +19,7 @@ static bool	wanted;
 
 /* A process that only cleans and reports needs no second session. */
 static void
-store_start_helper(struct role_start *start, const struct settings *settings)
+start_helper(struct role_start *start, const struct settings *settings)
 {
 	(void)start;
 	(void)settings;
@@ -31,7 +31,7 @@ store_start_helper(struct role_start *start, const struct settings *settings)
  * the other sees proves that both are on one server.
  */
 static bool
-store_same_server(struct store *s)
+same_server(struct store *s)
 {
 	uint32_t	 word[2];
 	char		*sql[3];
@@ -67,7 +67,7 @@ store_other_open(struct store *s, const struct settings *settings,
 	    settings->db_insecure_auth, s->db, statements, STATEMENT__MAX,
 	    &away, reason, sizeof(reason));
 	if (s->other != NULL) {
-		if (store_same_server(s) && mysqldb_exec(s->other, STORE_OWN) ==
+		if (same_server(s) && mysqldb_exec(s->other, STORE_OWN) ==
 		    0 && mysqldb_commit(s->other) == 0)
 			return;
 		if (mysqldb_fault(s->other) != MYSQLDB_NO_FAULT)
@@ -81,7 +81,7 @@ store_other_open(struct store *s, const struct settings *settings,
 }
 
 static void
-store_on_input(void *arg)
+on_input(void *arg)
 {
 	(void)store_flush(arg, false);
 }
@@ -96,7 +96,7 @@ store_flush_begin(struct store *s)
 	s->db = s->other;
 	s->other = db;
 	s->unflushed = true;
-	mysqldb_watch(s->db, s->other, store_on_input, s);
+	mysqldb_watch(s->db, s->other, on_input, s);
 	return STORE_OK;
 }
 
@@ -132,39 +132,39 @@ store_flush(struct store *s, bool wait)
 }
 
 static int
-store_flush_fd(const struct store *s)
+flush_fd(const struct store *s)
 {
 	return s->other != NULL ? mysqldb_fd(s->other) : -1;
 }
 
 static bool
-store_unflushed(const struct store *s)
+unflushed(const struct store *s)
 {
 	return s->unflushed;
 }
 
 static void
-store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
+on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
 	s->flushed = flushed;
 	s->arg = arg;
 }
 
 static bool
-store_shared(const struct store *s)
+shared(const struct store *s)
 {
 	return !writers_silent(&s->others);
 }
 
 const struct store_optional	store_optional = {
-	.start_helper = store_start_helper,
+	.start_helper = start_helper,
 	.overlap = {
 		/* Statements of two halves cost more than the overlap saves. */
 		.halves = NULL,
-		.on_flushed = store_on_flushed,
-		.unflushed = store_unflushed,
+		.on_flushed = on_flushed,
+		.unflushed = unflushed,
 		.flush = store_flush,
-		.fd = store_flush_fd
+		.fd = flush_fd
 	},
-	.shared = store_shared
+	.shared = shared
 };

@@ -8,8 +8,7 @@
 
 /* The touch that a foreign row counts for. -1: none. */
 static int
-store_find_folded(const struct store *s, const char *id, size_t idlen,
-    size_t *index)
+find_folded(const struct store *s, const char *id, size_t idlen, size_t *index)
 {
 	char		 folded[1024];
 	const char	*colon;
@@ -26,7 +25,7 @@ store_find_folded(const struct store *s, const char *id, size_t idlen,
 }
 
 static void
-store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
+add_name(struct store *s, size_t touch, const char *id, size_t idlen)
 {
 	struct store_name	*name;
 
@@ -44,7 +43,7 @@ store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
  * others are not decided in this batch. 1: there are too many; 0; or -1.
  */
 static int
-store_name_all(struct store *s, int64_t most)
+name_all(struct store *s, int64_t most)
 {
 	const struct store_name	*last;
 	const char		*id;
@@ -65,16 +64,16 @@ store_name_all(struct store *s, int64_t most)
 		if (last != NULL && last->len == idlen &&
 		    memcmp(s->names_text.data + last->at, id, idlen) == 0)
 			continue;
-		if (store_find_folded(s, id, idlen, &index) == 0 &&
+		if (find_folded(s, id, idlen, &index) == 0 &&
 		    s->touch[index].cursor->loaded)
-			store_add_name(s, index, id, idlen);
+			add_name(s, index, id, idlen);
 	}
 	return more == -1 ? -1 : n == most;
 }
 
 /* Collects only the touched ids that foreign rows have exactly. */
 static int
-store_name_touched(struct store *s)
+name_touched(struct store *s)
 {
 	const struct store_touch	*t;
 	int64_t				 n;
@@ -97,13 +96,13 @@ store_name_touched(struct store *s)
 		if (n < 0 || (uint64_t)n >= s->ntouch)
 			continue;
 		t = &s->touch[n];
-		store_add_name(s, (size_t)n, t->id, t->idlen);
+		add_name(s, (size_t)n, t->id, t->idlen);
 	}
 	return more;
 }
 
 static int
-store_read_of(struct store *s, const struct store_name *name,
+read_of(struct store *s, const struct store_name *name,
     const struct store_reader *reader)
 {
 	const struct store_touch	*t = &s->touch[name->touch];
@@ -150,13 +149,13 @@ store_read_foreign(struct store *s, const struct store_reader *reader)
 	if (!s->foreign.there || s->ntouch == 0)
 		return 0;
 	if (s->plenty <= s->foreign.most / 2) {
-		n = store_name_all(s, s->foreign.most);
+		n = name_all(s, s->foreign.most);
 		s->plenty = n == 1 ? s->foreign.most : 0;
 	}
 	if (n == 1)
-		n = store_name_touched(s);
+		n = name_touched(s);
 	for (i = 0; n == 0 && i < s->nname; i++)
-		n = store_read_of(s, &s->name[i], reader);
+		n = read_of(s, &s->name[i], reader);
 	return n;
 }
 
@@ -164,7 +163,7 @@ store_read_foreign(struct store *s, const struct store_reader *reader)
 
 /* Locks some rows, and finds their slots. */
 static int
-store_pick(struct store *s)
+pick(struct store *s)
 {
 	const char	*id;
 	size_t		 idlen;
@@ -200,7 +199,7 @@ store_take_in(struct store *s, bool idle)
 
 	if (!foreign_due(&s->foreign, idle))
 		return STORE_OK;
-	if (store_lock_all(s) == -1 || store_pick(s) == -1 ||
+	if (store_lock_all(s) == -1 || pick(s) == -1 ||
 	    store_raise_slots(s) == -1)
 		goto fail;
 	mysqldb_begin(s->db, TAKE_COPY);

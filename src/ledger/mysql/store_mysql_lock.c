@@ -47,7 +47,7 @@
  */
 
 static int
-store_slot_order(const void *a, const void *b)
+slot_order(const void *a, const void *b)
 {
 	const struct store_slot	*x = a, *y = b;
 
@@ -66,23 +66,22 @@ store_slot_of(const char *id, size_t idlen)
 }
 
 static struct store_slot *
-store_slot_find(const struct store *s, uint32_t slot)
+slot_find(const struct store *s, uint32_t slot)
 {
 	struct store_slot	wanted = { .slot = slot };
 
-	return bsearch(&wanted, s->slot, s->nslot, sizeof(wanted),
-	    store_slot_order);
+	return bsearch(&wanted, s->slot, s->nslot, sizeof(wanted), slot_order);
 }
 
 /* Sorts the slots, each once: all daemons lock rows in the same order. */
 static void
-store_sort_slots(struct store *s)
+sort_slots(struct store *s)
 {
 	size_t	i, n = 0;
 
 	if (s->nslot == 0)
 		return;
-	qsort(s->slot, s->nslot, sizeof(s->slot[0]), store_slot_order);
+	qsort(s->slot, s->nslot, sizeof(s->slot[0]), slot_order);
 	for (i = 0; i < s->nslot; i++)
 		if (n == 0 || s->slot[n - 1].slot != s->slot[i].slot)
 			s->slot[n++] = s->slot[i];
@@ -94,7 +93,7 @@ store_sort_slots(struct store *s)
  * The statement LOCK also locks the rows.
  */
 static int
-store_read_slots(struct store *s, enum statement n)
+read_slots(struct store *s, enum statement n)
 {
 	struct store_slot	*slot;
 	size_t			 i;
@@ -106,7 +105,7 @@ store_read_slots(struct store *s, enum statement n)
 			mysqldb_bind(s->db, s->slot[i].slot);
 	more = mysqldb_run(s->db) == -1 ? -1 : 1;
 	while (more == 1 && (more = mysqldb_next(s->db)) == 1) {
-		slot = store_slot_find(s, (uint32_t)mysqldb_column(s->db, 0));
+		slot = slot_find(s, (uint32_t)mysqldb_column(s->db, 0));
 		if (slot != NULL)
 			slot->count = mysqldb_column(s->db, 1);
 	}
@@ -120,7 +119,7 @@ store_read_slots(struct store *s, enum statement n)
 
 /* Locks one row, with LOCK or LOCK_SHARED. */
 static int
-store_lock_one(struct store *s, enum statement n, int64_t slot, int64_t *count)
+lock_one(struct store *s, enum statement n, int64_t slot, int64_t *count)
 {
 	int	more;
 
@@ -139,13 +138,13 @@ store_lock_ranges(struct store *s)
 {
 	int64_t	count;
 
-	return store_lock_one(s, LOCK, STORE_RANGES_SLOT, &count);
+	return lock_one(s, LOCK, STORE_RANGES_SLOT, &count);
 }
 
 int
 store_lock_all(struct store *s)
 {
-	return store_lock_one(s, LOCK, STORE_ALL_SLOT, &s->base);
+	return lock_one(s, LOCK, STORE_ALL_SLOT, &s->base);
 }
 
 void
@@ -169,7 +168,7 @@ store_lock(struct store *s)
 		s->place[i] = store_slot_of(s->touch[i].id, s->touch[i].idlen);
 		store_slots_add(s, s->place[i]);
 	}
-	store_sort_slots(s);
+	sort_slots(s);
 	if (s->alone) {
 		/* Locks STORE_ALL_SLOT, and adds 1 to its count. */
 		mysqldb_begin(s->db, RAISE_ALL);
@@ -179,12 +178,11 @@ store_lock(struct store *s)
 		if (mysqldb_changes(s->db) == 0)
 			return store_no_lock(s);
 		s->base = mysqldb_inserted(s->db, 0) - 1;
-	} else if (store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT,
-	    &s->base) == -1 || store_read_slots(s, LOCK) == -1)
+	} else if (lock_one(s, LOCK_SHARED, STORE_ALL_SLOT,
+	    &s->base) == -1 || read_slots(s, LOCK) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
-		s->place[i] = (uint32_t)(store_slot_find(s, s->place[i]) -
-		    s->slot);
+		s->place[i] = (uint32_t)(slot_find(s, s->place[i]) - s->slot);
 	s->writes = mysqldb_writes(s->db);
 	return 0;
 }
@@ -206,7 +204,7 @@ store_read_numbers(struct store *s)
 		memset(s->known, 0, size);
 	for (i = 0; i < s->nslot; i++)
 		s->slot[i].count = s->known[s->slot[i].slot];
-	if (store_read_slots(s, SLOTS) == -1)
+	if (read_slots(s, SLOTS) == -1)
 		return -1;
 	for (i = 0; i < s->nslot; i++)
 		s->known[s->slot[i].slot] = s->slot[i].count;
@@ -251,7 +249,7 @@ store_raise_slots(struct store *s)
 {
 	size_t	i;
 
-	store_sort_slots(s);
+	sort_slots(s);
 	/* The next batch is disturbed. */
 	s->left = -1;
 	mysqldb_begin(s->db, RAISE);

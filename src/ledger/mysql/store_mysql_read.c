@@ -7,7 +7,7 @@
 #define BLIND_NS	INT64_C(10000000000)
 
 static bool
-store_reads(const struct store *s, size_t i, enum sums_reading r)
+reads(const struct store *s, size_t i, enum sums_reading r)
 {
 	return sums_reading(s->touch[i].cursor) == r;
 }
@@ -17,7 +17,7 @@ store_reads(const struct store *s, size_t i, enum sums_reading r)
  * index of its touch, 0 if there are no more rows, or -1.
  */
 static int
-store_next_row(struct store *s, struct store_row *row, size_t *index)
+next_row(struct store *s, struct store_row *row, size_t *index)
 {
 	int	more;
 
@@ -42,7 +42,7 @@ store_next_row(struct store *s, struct store_row *row, size_t *index)
  * more rows if fewer than NEWS_MAX were fetched.
  */
 static int
-store_read_after(struct store *s, enum sums_reading r,
+read_after(struct store *s, enum sums_reading r,
     const struct store_reader *reader)
 {
 	const struct store_touch	*t;
@@ -54,7 +54,7 @@ store_read_after(struct store *s, enum sums_reading r,
 	mysqldb_begin(s->db, NEWS);
 	for (i = 0; i < s->ntouch; i++) {
 		t = &s->touch[i];
-		if (!store_reads(s, i, r) ||
+		if (!reads(s, i, r) ||
 		    (r == SUMS_READ_NEWS && store_knows(s, i)))
 			continue;
 		if (r == SUMS_READ_NEWS)
@@ -67,7 +67,7 @@ store_read_after(struct store *s, enum sums_reading r,
 	}
 	if (mysqldb_run(s->db) == -1)
 		return -1;
-	while ((more = store_next_row(s, &row, &i)) == 1) {
+	while ((more = next_row(s, &row, &i)) == 1) {
 		t = &s->touch[i];
 		sums_count(t->cursor, 1);
 		if (r == SUMS_READ_NEWS) {
@@ -89,7 +89,7 @@ store_read_news(struct store *s, const struct store_reader *reader)
 	struct store_cursor	*c;
 	size_t			 i;
 
-	if (store_read_after(s, SUMS_READ_NEWS, reader) == -1)
+	if (read_after(s, SUMS_READ_NEWS, reader) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++) {
 		c = s->touch[i].cursor;
@@ -105,7 +105,7 @@ store_read_news(struct store *s, const struct store_reader *reader)
 
 /* Finds where the pieces of this batch end: s->end. */
 static int
-store_read_ends(struct store *s, int64_t piece)
+read_ends(struct store *s, int64_t piece)
 {
 	const struct store_touch	*t;
 	struct store_end		*end;
@@ -117,7 +117,7 @@ store_read_ends(struct store *s, int64_t piece)
 	mysqldb_begin(s->db, ENDS);
 	for (i = 0; i < s->ntouch; i++) {
 		t = &s->touch[i];
-		if (!store_reads(s, i, SUMS_READ_FIRST))
+		if (!reads(s, i, SUMS_READ_FIRST))
 			continue;
 		mysqldb_bind(s->db, (int64_t)i);
 		mysqldb_bind_text(s->db, t->id, t->idlen);
@@ -147,7 +147,7 @@ store_read_ends(struct store *s, int64_t piece)
  * were added since the last one.
  */
 static int
-store_read_pieces(struct store *s, enum statement n,
+read_pieces(struct store *s, enum statement n,
     const struct store_reader *reader)
 {
 	const struct store_touch	*t;
@@ -172,7 +172,7 @@ store_read_pieces(struct store *s, enum statement n,
 	}
 	if (mysqldb_run(s->db) == -1)
 		return -1;
-	while ((more = store_next_row(s, &row, &i)) == 1)
+	while ((more = next_row(s, &row, &i)) == 1)
 		reader->first(reader->arg, i, &row);
 	return more;
 }
@@ -185,13 +185,12 @@ store_read_first(struct store *s, const struct store_reader *reader)
 	size_t			 i, n = 0;
 
 	for (i = 0; i < s->ntouch; i++)
-		n += store_reads(s, i, SUMS_READ_FIRST);
+		n += reads(s, i, SUMS_READ_FIRST);
 	if (n == 0)
 		return 0;
-	if (store_read_ends(s, (int64_t)sums_piece(n, s->batch->budget)) ==
-	    -1 || store_read_pieces(s, FIRST, reader) == -1 ||
-	    store_read_pieces(s, SINGLE, reader) == -1 ||
-	    store_read_pieces(s, ADDED, reader) == -1)
+	if (read_ends(s, (int64_t)sums_piece(n, s->batch->budget)) == -1 ||
+	    read_pieces(s, FIRST, reader) == -1 || read_pieces(s, SINGLE,
+	    reader) == -1 || read_pieces(s, ADDED, reader) == -1)
 		return -1;
 	for (i = 0; i < s->nend; i++) {
 		end = &s->end[i];
@@ -207,7 +206,7 @@ store_read_first(struct store *s, const struct store_reader *reader)
 
 /* The sums replace the pieces that were read so far. */
 static int
-store_read_sums(struct store *s, const struct store_reader *reader)
+read_sums(struct store *s, const struct store_reader *reader)
 {
 	struct store_cursor	*c;
 	struct str		 bytes;
@@ -218,7 +217,7 @@ store_read_sums(struct store *s, const struct store_reader *reader)
 	mysqldb_begin(s->db, KEPT);
 	mysqldb_bind(s->db, s->others.last);
 	for (i = 0; i < s->ntouch; i++)
-		if (store_reads(s, i, SUMS_READ_KEPT)) {
+		if (reads(s, i, SUMS_READ_KEPT)) {
 			mysqldb_bind_text(s->db, s->touch[i].id,
 			    s->touch[i].idlen);
 			mysqldb_bind(s->db, s->touch[i].since);
@@ -250,7 +249,7 @@ store_read_sums(struct store *s, const struct store_reader *reader)
 
 /* The newest rows that the sums include, for their instances. */
 static int
-store_read_recent(struct store *s, const struct store_reader *reader)
+read_recent(struct store *s, const struct store_reader *reader)
 {
 	const struct store_touch	*t;
 	struct store_row		 row;
@@ -260,7 +259,7 @@ store_read_recent(struct store *s, const struct store_reader *reader)
 	mysqldb_begin(s->db, RECENT);
 	for (i = 0; i < s->ntouch; i++) {
 		t = &s->touch[i];
-		if (!store_reads(s, i, SUMS_READ_RECENT))
+		if (!reads(s, i, SUMS_READ_RECENT))
 			continue;
 		mysqldb_bind_text(s->db, t->id, t->idlen);
 		mysqldb_bind(s->db, t->cursor->newest);
@@ -268,11 +267,11 @@ store_read_recent(struct store *s, const struct store_reader *reader)
 	}
 	if (mysqldb_run(s->db) == -1)
 		return -1;
-	while ((more = store_next_row(s, &row, &i)) == 1)
+	while ((more = next_row(s, &row, &i)) == 1)
 		if (row.date >= s->batch->recent)
 			sums_tell_instance(&row, &s->touch[i], i, reader);
 	for (i = 0; more == 0 && i < s->ntouch; i++)
-		if (store_reads(s, i, SUMS_READ_RECENT)) {
+		if (reads(s, i, SUMS_READ_RECENT)) {
 			s->touch[i].cursor->position = SUMS_NEWER;
 			s->touch[i].cursor->seq = INT64_MAX;
 		}
@@ -280,15 +279,15 @@ store_read_recent(struct store *s, const struct store_reader *reader)
 }
 
 static int
-store_read_newer(struct store *s, const struct store_reader *reader)
+read_newer(struct store *s, const struct store_reader *reader)
 {
 	struct store_cursor	*c;
 	size_t			 i;
 
-	if (store_read_after(s, SUMS_READ_NEWER, reader) == -1)
+	if (read_after(s, SUMS_READ_NEWER, reader) == -1)
 		return -1;
 	for (i = 0; s->fetched < NEWS_MAX && i < s->ntouch; i++) {
-		if (!store_reads(s, i, SUMS_READ_NEWER))
+		if (!reads(s, i, SUMS_READ_NEWER))
 			continue;
 		c = s->touch[i].cursor;
 		c->loaded = true;
@@ -308,12 +307,11 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 {
 	size_t	i;
 
-	if (store_read_newer(s, reader) == -1 ||
-	    store_read_recent(s, reader) == -1 ||
-	    (!s->blind && store_read_sums(s, reader) == -1))
+	if (read_newer(s, reader) == -1 || read_recent(s, reader) == -1 ||
+	    (!s->blind && read_sums(s, reader) == -1))
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
-		if (store_reads(s, i, SUMS_READ_KEPT))
+		if (reads(s, i, SUMS_READ_KEPT))
 			s->touch[i].cursor->no_sums = true;
 	return 0;
 }

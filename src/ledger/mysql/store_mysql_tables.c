@@ -15,7 +15,7 @@
 /* --- schema.h's database --- */
 
 static int
-store_has(void *arg, const char *table, const char *column, int *width)
+has_column(void *arg, const char *table, const char *column, int *width)
 {
 	struct store	*s = arg;
 	char		*sql;
@@ -50,7 +50,7 @@ store_has(void *arg, const char *table, const char *column, int *width)
 
 /* Runs a slow statement on a connection of its own. */
 static int
-store_build_sql(void *arg, const char *sql)
+build(void *arg, const char *sql)
 {
 	const size_t	 len = strlen(SCHEMA_HIDDEN);
 	struct store	*s = arg;
@@ -78,11 +78,11 @@ store_build_sql(void *arg, const char *sql)
 }
 
 static int
-store_widen(void *arg, const char *sql)
+widen(void *arg, const char *sql)
 {
 	struct store	*s = arg;
 
-	if (store_build_sql(s, sql) == 0)
+	if (build(s, sql) == 0)
 		return 0;
 	if (s->builder == NULL ||
 	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_RIGHTS)
@@ -195,7 +195,7 @@ static const struct {
 
 /* Triggers that we have no privilege to see work all the same. */
 static bool
-store_noticed(struct store *s)
+noticed(struct store *s)
 {
 	static const char *const	sql[] = {
 		"INSERT INTO mail_count (id, date, own) VALUES ('', 0, 1)",
@@ -217,7 +217,7 @@ store_noticed(struct store *s)
 }
 
 static int
-store_prepare(struct store *s)
+prepare_tables(struct store *s)
 {
 	int64_t	n;
 	size_t	i, j;
@@ -228,7 +228,7 @@ store_prepare(struct store *s)
 		if (n >= preparation[i].least)
 			continue;
 		for (j = 0; j < STEPS && preparation[i].sql[j] != NULL; j++)
-			if (store_build_sql(s, preparation[i].sql[j]) == -1)
+			if (build(s, preparation[i].sql[j]) == -1)
 				break;
 		if (j == STEPS || preparation[i].sql[j] == NULL)
 			continue;
@@ -239,7 +239,7 @@ store_prepare(struct store *s)
 		if (!preparation[i].optional || s->builder == NULL ||
 		    mysqldb_fault(s->builder) == MYSQLDB_FAULT_LOST)
 			return -1;
-		if (s->blind || store_noticed(s))
+		if (s->blind || noticed(s))
 			continue;
 		log_warning("%s: no triggers can be created, what others"
 		    " delete or change counts ten seconds later"
@@ -265,7 +265,7 @@ store_prepare(struct store *s)
  * program of 1.1 or 1.2 on these tables cannot use.
  */
 static int
-store_features(struct store *s)
+find_features(struct store *s)
 {
 	int64_t	hides, skips, cluster;
 	int	width, five, ours;
@@ -281,8 +281,8 @@ store_features(struct store *s)
 	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1 ||
 	    mysqldb_number(s->db, "SELECT @@auto_increment_increment",
 	    &s->step) == -1 ||
-	    (five = store_has(s, "mail_count", "protocol_state", &width)) ==
-	    -1 || (ours = store_has(s, "mail_count", "tag", &width)) == -1)
+	    (five = has_column(s, "mail_count", "protocol_state", &width)) ==
+	    -1 || (ours = has_column(s, "mail_count", "tag", &width)) == -1)
 		return -1;
 	s->hides = hides != 0;
 	s->skips = skips != 0;
@@ -299,7 +299,7 @@ store_features(struct store *s)
 
 /* Hides our columns that an earlier start has not hidden. */
 static int
-store_hide(struct store *s)
+hide(struct store *s)
 {
 	int64_t	hidden;
 
@@ -310,7 +310,7 @@ store_hide(struct store *s)
 	    " AND table_name = 'mail_count' AND extra LIKE '%INVISIBLE%'",
 	    &hidden) == -1)
 		return -1;
-	return hidden >= 4 ? 0 : store_build_sql(s, "ALTER TABLE mail_count"
+	return hidden >= 4 ? 0 : build(s, "ALTER TABLE mail_count"
 	    " MODIFY tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
 	    " MODIFY seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT,"
 	    " MODIFY own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
@@ -318,7 +318,7 @@ store_hide(struct store *s)
 }
 
 static bool
-store_overtaken(struct mysqldb *db)
+overtaken(struct mysqldb *db)
 {
 	return db != NULL && (mysqldb_fault(db) == MYSQLDB_FAULT_BUSY ||
 	    mysqldb_fault(db) == MYSQLDB_FAULT_EXISTS);
@@ -329,19 +329,19 @@ store_overtaken(struct mysqldb *db)
  * what is still missing is looked for again.
  */
 static int
-store_upgrade_tables(struct store *s)
+upgrade_tables(struct store *s)
 {
-	const struct schema_database	database = { store_has,
-	    store_build_sql, store_widen, s, s->settings->fold_case };
+	const struct schema_database	database = { has_column,
+	    build, widen, s, s->settings->fold_case };
 	bool				changed;
 	int				tries;
 
 	for (tries = 0; ; tries++) {
 		if (schema_upgrade(SCHEMA_MYSQL, &database, &changed) == 0 &&
-		    store_prepare(s) == 0 && store_hide(s) == 0)
+		    prepare_tables(s) == 0 && hide(s) == 0)
 			return 0;
-		if (tries == UPGRADE_TRIES || (!store_overtaken(s->builder) &&
-		    !store_overtaken(s->db)))
+		if (tries == UPGRADE_TRIES || (!overtaken(s->builder) &&
+		    !overtaken(s->db)))
 			return -1;
 		if (mysqldb_rollback(s->db) == -1 || (s->builder != NULL &&
 		    mysqldb_rollback(s->builder) == -1))
@@ -369,7 +369,7 @@ store_upgrade(struct store *s)
 		    sizeof(s->error));
 		return -1;
 	}
-	if (store_features(s) == -1 || store_upgrade_tables(s) == -1)
+	if (find_features(s) == -1 || upgrade_tables(s) == -1)
 		return -1;
 	sql = alloc_printf("SELECT release_lock(%s)", name);
 	ret = mysqldb_number(s->db, sql, &n);

@@ -46,7 +46,7 @@ pgsql_words(char *dst, size_t size, const char *text)
  * and all others.
  */
 static enum pgsql_fault
-pgsql_judge(const struct pgsql *db, const char *state)
+judge(const struct pgsql *db, const char *state)
 {
 	static const struct {
 		const char		*state;
@@ -80,7 +80,7 @@ pgsql_judge(const struct pgsql *db, const char *state)
 
 /* Keeps the worst fault of a pipeline, and the first message of that kind. */
 static int
-pgsql_fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
+fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
 {
 	db->failed = true;
 	db->timed_out |= text == timed_out;
@@ -92,13 +92,13 @@ pgsql_fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
 }
 
 static int
-pgsql_lost(struct pgsql *db, const char *text)
+lost(struct pgsql *db, const char *text)
 {
-	return pgsql_fail(db, PGSQL_FAULT_LOST, text);
+	return fail(db, PGSQL_FAULT_LOST, text);
 }
 
 static int
-pgsql_check(struct pgsql *db, const PGresult *result)
+check_result(struct pgsql *db, const PGresult *result)
 {
 	ExecStatusType	 status = PQresultStatus(result);
 	const char	*state;
@@ -114,8 +114,7 @@ pgsql_check(struct pgsql *db, const PGresult *result)
 	/* feature_not_supported, wrong_object_type */
 	db->unfit = state != NULL && (strcmp(state, "0A000") == 0 ||
 	    strcmp(state, "42809") == 0);
-	return pgsql_fail(db, pgsql_judge(db, state),
-	    PQresultErrorMessage(result));
+	return fail(db, judge(db, state), PQresultErrorMessage(result));
 }
 
 /* --- at the start --- */
@@ -126,12 +125,12 @@ pgsql_ended(struct pgsql *db)
 	if (PQconsumeInput(db->conn) == 1 &&
 	    PQstatus(db->conn) == CONNECTION_OK)
 		return false;
-	(void)pgsql_lost(db, PQerrorMessage(db->conn));
+	(void)lost(db, PQerrorMessage(db->conn));
 	return true;
 }
 
 static void
-pgsql_forget(struct pgsql *db)
+forget_result(struct pgsql *db)
 {
 	PQclear(db->result);
 	db->result = NULL;
@@ -143,9 +142,9 @@ pgsql_forget(struct pgsql *db)
 int
 pgsql_exec(struct pgsql *db, const char *sql)
 {
-	pgsql_forget(db);
+	forget_result(db);
 	db->result = PQexec(db->conn, sql);
-	return pgsql_check(db, db->result);
+	return check_result(db, db->result);
 }
 
 int
@@ -158,14 +157,14 @@ pgsql_number(struct pgsql *db, const char *sql, int64_t *out)
 }
 
 static void
-pgsql_statement(char name[NAME_SIZE], size_t n)
+name_statement(char name[NAME_SIZE], size_t n)
 {
 	(void)snprintf(name, NAME_SIZE, "s%zu", n);
 }
 
 /* After the start no statement may take longer than a request waits. */
 static long long
-pgsql_usual(const struct pgsql *db)
+usual_timeout(const struct pgsql *db)
 {
 	return (long long)(db->timeout * 3 / 4 + 1);
 }
@@ -177,13 +176,13 @@ pgsql_prepare(struct pgsql *db, const char *const *statements, size_t n)
 	size_t	 i;
 
 	for (i = 0; i < n; i++) {
-		pgsql_forget(db);
-		pgsql_statement(name, i);
+		forget_result(db);
+		name_statement(name, i);
 		db->result = PQprepare(db->conn, name, statements[i], 0, NULL);
-		if (pgsql_check(db, db->result) == -1)
+		if (check_result(db, db->result) == -1)
 			return -1;
 	}
-	sql = alloc_printf("SET statement_timeout = %lld", pgsql_usual(db));
+	sql = alloc_printf("SET statement_timeout = %lld", usual_timeout(db));
 	i = pgsql_exec(db, sql) == 0 && PQsetnonblocking(db->conn, 1) == 0;
 	free(sql);
 	return i == 1 ? 0 : -1;
@@ -199,7 +198,7 @@ pgsql_array_empty(struct pgsql_array *a)
 }
 
 static void
-pgsql_put32(char *at, uint32_t n)
+put32(char *at, uint32_t n)
 {
 	at[0] = (char)(n >> 24 & 0xff);
 	at[1] = (char)(n >> 16 & 0xff);
@@ -212,20 +211,20 @@ pgsql_put32(char *at, uint32_t n)
  * NULLs, type, length, lower bound, then the length and bytes of each element.
  */
 static char *
-pgsql_array_extend(struct pgsql_array *a, uint32_t type, uint32_t len)
+array_extend(struct pgsql_array *a, uint32_t type, uint32_t len)
 {
 	char	*at;
 
 	if (a->bytes.len == 0) {
 		at = str_extend(&a->bytes, ARRAY_HEADER);
-		pgsql_put32(at, 1);
-		pgsql_put32(at + 4, 0);
-		pgsql_put32(at + 8, type);
-		pgsql_put32(at + 16, 1);
+		put32(at, 1);
+		put32(at + 4, 0);
+		put32(at + 8, type);
+		put32(at + 16, 1);
 	}
 	at = str_extend(&a->bytes, 4 + (size_t)len);
-	pgsql_put32(at, len);
-	pgsql_put32(a->bytes.data + 12, ++a->count);
+	put32(at, len);
+	put32(a->bytes.data + 12, ++a->count);
 	return at + 4;
 }
 
@@ -234,18 +233,17 @@ pgsql_array_number(struct pgsql_array *a, int64_t n)
 {
 	char	*at;
 
-	at = pgsql_array_extend(a, TYPE_INT8, 8);
-	pgsql_put32(at, (uint32_t)((uint64_t)n >> 32));
-	pgsql_put32(at + 4, (uint32_t)((uint64_t)n & 0xffffffff));
+	at = array_extend(a, TYPE_INT8, 8);
+	put32(at, (uint32_t)((uint64_t)n >> 32));
+	put32(at + 4, (uint32_t)((uint64_t)n & 0xffffffff));
 }
 
 static void
-pgsql_array_add(struct pgsql_array *a, uint32_t type, const void *bytes,
-    size_t len)
+array_add(struct pgsql_array *a, uint32_t type, const void *bytes, size_t len)
 {
 	char	*at;
 
-	at = pgsql_array_extend(a, type, (uint32_t)len);
+	at = array_extend(a, type, (uint32_t)len);
 	if (len > 0)
 		memcpy(at, bytes, len);
 }
@@ -253,17 +251,17 @@ pgsql_array_add(struct pgsql_array *a, uint32_t type, const void *bytes,
 void
 pgsql_array_text(struct pgsql_array *a, const char *text, size_t len)
 {
-	pgsql_array_add(a, TYPE_TEXT, text, len);
+	array_add(a, TYPE_TEXT, text, len);
 }
 
 void
 pgsql_array_bytes(struct pgsql_array *a, const void *bytes, size_t len)
 {
-	pgsql_array_add(a, TYPE_BYTEA, bytes, len);
+	array_add(a, TYPE_BYTEA, bytes, len);
 }
 
 static void
-pgsql_add(struct pgsql_params *p, const char *value, size_t len, int format)
+add_param(struct pgsql_params *p, const char *value, size_t len, int format)
 {
 	p->value[p->count] = value;
 	p->length[p->count] = (int)len;
@@ -274,9 +272,9 @@ void
 pgsql_add_array(struct pgsql_params *p, const struct pgsql_array *a)
 {
 	if (a->count == 0)
-		pgsql_add(p, "{}", 2, 0);
+		add_param(p, "{}", 2, 0);
 	else
-		pgsql_add(p, a->bytes.data, a->bytes.len, 1);
+		add_param(p, a->bytes.data, a->bytes.len, 1);
 }
 
 void
@@ -285,19 +283,19 @@ pgsql_add_number(struct pgsql_params *p, int64_t n)
 	char	*digits = p->digits[p->count];
 
 	(void)snprintf(digits, sizeof(p->digits[0]), "%lld", (long long)n);
-	pgsql_add(p, digits, strlen(digits), 0);
+	add_param(p, digits, strlen(digits), 0);
 }
 
 void
 pgsql_add_text(struct pgsql_params *p, const char *text, size_t len)
 {
-	pgsql_add(p, text, len, 1);
+	add_param(p, text, len, 1);
 }
 
 void
 pgsql_add_literal(struct pgsql_params *p, const char *text)
 {
-	pgsql_add(p, text, strlen(text), 0);
+	add_param(p, text, strlen(text), 0);
 }
 
 /* --- pipelines --- */
@@ -305,13 +303,13 @@ pgsql_add_literal(struct pgsql_params *p, const char *text)
 void
 pgsql_begin(struct pgsql *db)
 {
-	pgsql_forget(db);
+	forget_result(db);
 	db->put = db->taken = 0;
 	db->synced = false;
 	db->each = false;
 	db->deadline = clock_after(clock_mono(), db->timeout);
 	if (PQenterPipelineMode(db->conn) == 0)
-		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+		(void)lost(db, PQerrorMessage(db->conn));
 }
 
 static const struct pgsql_params	none;
@@ -325,10 +323,10 @@ pgsql_put(struct pgsql *db, size_t statement, const struct pgsql_params *p)
 		return;
 	if (p == NULL)
 		p = &none;
-	pgsql_statement(name, statement);
+	name_statement(name, statement);
 	if (PQsendQueryPrepared(db->conn, name, p->count, p->value, p->length,
 	    p->format, 0) == 0)
-		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+		(void)lost(db, PQerrorMessage(db->conn));
 	db->put++;
 }
 
@@ -342,7 +340,7 @@ pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
 	db->each = true;
 	if (PQsendQueryParams(db->conn, sql, p->count, NULL, p->value,
 	    p->length, p->format, 0) == 0 || PQpipelineSync(db->conn) == 0)
-		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+		(void)lost(db, PQerrorMessage(db->conn));
 	db->put++;
 }
 
@@ -374,7 +372,7 @@ pgsql_put_unbound(struct pgsql *db)
 {
 	char	*sql;
 
-	sql = alloc_printf("SET statement_timeout = %lld", pgsql_usual(db));
+	sql = alloc_printf("SET statement_timeout = %lld", usual_timeout(db));
 	pgsql_put_query(db, sql, NULL);
 	free(sql);
 }
@@ -384,14 +382,14 @@ pgsql_put_unbound(struct pgsql *db)
  * the other.
  */
 static int
-pgsql_wait(struct pgsql *db)
+wait_input(struct pgsql *db)
 {
 	struct pollfd	p[2];
 	int		flushed, n;
 
 	for (;;) {
 		if ((flushed = PQflush(db->conn)) == -1)
-			return pgsql_lost(db, PQerrorMessage(db->conn));
+			return lost(db, PQerrorMessage(db->conn));
 		if (!PQisBusy(db->conn))
 			return 0;
 		p[0].fd = PQsocket(db->conn);
@@ -399,13 +397,13 @@ pgsql_wait(struct pgsql *db)
 		p[1] = (struct pollfd){ db->beside, POLLIN, 0 };
 		n = poll(p, 2, clock_left(db->deadline, clock_mono()));
 		if (n == 0)
-			return pgsql_lost(db, timed_out);
+			return lost(db, timed_out);
 		if (n == -1 && errno != EINTR)
-			return pgsql_lost(db, strerror(errno));
+			return lost(db, strerror(errno));
 		if (n < 1)
 			continue;
 		if (p[0].revents != 0 && PQconsumeInput(db->conn) == 0)
-			return pgsql_lost(db, PQerrorMessage(db->conn));
+			return lost(db, PQerrorMessage(db->conn));
 		if (p[1].revents != 0)
 			db->input(db->arg);
 	}
@@ -413,25 +411,25 @@ pgsql_wait(struct pgsql *db)
 
 /* The next result of the connection; libpq ends each statement's with NULL. */
 static int
-pgsql_next(struct pgsql *db)
+next_result(struct pgsql *db)
 {
 	PQclear(db->result);
 	db->result = NULL;
-	if (db->fault == PGSQL_FAULT_LOST || pgsql_wait(db) == -1)
+	if (db->fault == PGSQL_FAULT_LOST || wait_input(db) == -1)
 		return -1;
 	db->result = PQgetResult(db->conn);
 	return 0;
 }
 
 static int
-pgsql_skip(struct pgsql *db, ExecStatusType status)
+skip_result(struct pgsql *db, ExecStatusType status)
 {
-	if (pgsql_next(db) == -1)
+	if (next_result(db) == -1)
 		return -1;
 	if (db->result == NULL ? status == PGRES_EMPTY_QUERY :
 	    PQresultStatus(db->result) == status)
 		return 0;
-	return pgsql_lost(db, "the server's answers are out of order");
+	return lost(db, "the server's answers are out of order");
 }
 
 int
@@ -442,19 +440,19 @@ pgsql_take(struct pgsql *db)
 
 	if (!db->synced && !db->each && db->fault != PGSQL_FAULT_LOST &&
 	    PQpipelineSync(db->conn) == 0)
-		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+		(void)lost(db, PQerrorMessage(db->conn));
 	db->synced = true;
-	if (db->taken == db->put || pgsql_next(db) == -1)
+	if (db->taken == db->put || next_result(db) == -1)
 		return -1;
 	db->taken++;
 	if (db->result == NULL)
-		return pgsql_lost(db, PQerrorMessage(db->conn));
-	ret = pgsql_check(db, db->result);
+		return lost(db, PQerrorMessage(db->conn));
+	ret = check_result(db, db->result);
 	/* The result stays valid until the next one is taken. */
 	result = db->result;
 	db->result = NULL;
-	if (pgsql_skip(db, PGRES_EMPTY_QUERY) == -1 ||
-	    (db->each && pgsql_skip(db, PGRES_PIPELINE_SYNC) == -1))
+	if (skip_result(db, PGRES_EMPTY_QUERY) == -1 ||
+	    (db->each && skip_result(db, PGRES_PIPELINE_SYNC) == -1))
 		ret = -1;
 	PQclear(db->result);
 	db->result = result;
@@ -512,13 +510,13 @@ pgsql_end(struct pgsql *db)
 	while (db->taken < db->put && db->fault != PGSQL_FAULT_LOST)
 		(void)pgsql_take(db);
 	if (!db->each && db->put > 0 && db->fault != PGSQL_FAULT_LOST)
-		(void)pgsql_skip(db, PGRES_PIPELINE_SYNC);
+		(void)skip_result(db, PGRES_PIPELINE_SYNC);
 	PQclear(db->result);
 	db->result = NULL;
 	if (db->fault == PGSQL_FAULT_LOST)
 		return -1;
 	if (PQexitPipelineMode(db->conn) == 0)
-		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+		(void)lost(db, PQerrorMessage(db->conn));
 	return db->failed ? -1 : 0;
 }
 
@@ -529,12 +527,12 @@ pgsql_ask(struct pgsql *db, size_t statement)
 {
 	char	name[NAME_SIZE];
 
-	pgsql_forget(db);
-	pgsql_statement(name, statement);
+	forget_result(db);
+	name_statement(name, statement);
 	db->deadline = clock_after(clock_mono(), db->timeout);
 	if (PQsendQueryPrepared(db->conn, name, 0, NULL, NULL, NULL, 0) == 0 ||
 	    PQflush(db->conn) == -1)
-		return pgsql_lost(db, PQerrorMessage(db->conn));
+		return lost(db, PQerrorMessage(db->conn));
 	return 0;
 }
 
@@ -543,20 +541,20 @@ int
 pgsql_answered(struct pgsql *db, bool wait)
 {
 	if (PQflush(db->conn) == -1 || PQconsumeInput(db->conn) == 0)
-		return pgsql_lost(db, PQerrorMessage(db->conn));
+		return lost(db, PQerrorMessage(db->conn));
 	for (;;) {
 		if (PQisBusy(db->conn)) {
 			if (clock_passed(db->deadline, clock_mono()))
-				return pgsql_lost(db, timed_out);
+				return lost(db, timed_out);
 			if (!wait)
 				return 0;
-			if (pgsql_wait(db) == -1)
+			if (wait_input(db) == -1)
 				return -1;
 		}
 		PQclear(db->result);
 		if ((db->result = PQgetResult(db->conn)) == NULL)
 			return db->failed ? -1 : 1;
-		(void)pgsql_check(db, db->result);
+		(void)check_result(db, db->result);
 	}
 }
 

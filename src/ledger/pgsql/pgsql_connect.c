@@ -26,7 +26,7 @@ struct pgsql_keywords {
 };
 
 static void
-pgsql_keyword(struct pgsql_keywords *k, const char *name, const struct value *v,
+add_keyword(struct pgsql_keywords *k, const char *name, const struct value *v,
     const char *text)
 {
 	struct str	*s = &k->text[k->count];
@@ -46,7 +46,7 @@ pgsql_keyword(struct pgsql_keywords *k, const char *name, const struct value *v,
 
 /* The value that libpq will use, also from a connection string; NULL: none. */
 static const char *
-pgsql_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
+keyword_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
     const char *name)
 {
 	size_t	i;
@@ -61,17 +61,17 @@ pgsql_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
 }
 
 static void
-pgsql_wipe(struct pgsql_keywords *k)
+wipe_keywords(struct pgsql_keywords *k)
 {
 	while (k->count > 0)
 		str_wipe(&k->text[--k->count]);
 }
 
 static void
-pgsql_default(struct pgsql_keywords *k, const char *name, const char *text)
+default_keyword(struct pgsql_keywords *k, const char *name, const char *text)
 {
-	if (pgsql_value(k, NULL, name) == NULL)
-		pgsql_keyword(k, name, NULL, text);
+	if (keyword_value(k, NULL, name) == NULL)
+		add_keyword(k, name, NULL, text);
 }
 
 /*
@@ -79,7 +79,7 @@ pgsql_default(struct pgsql_keywords *k, const char *name, const char *text)
  * is not logged, since it may hold a part of the password.
  */
 static int
-pgsql_check_dsn(const struct value *v, char *reason, size_t size)
+check_dsn(const struct value *v, char *reason, size_t size)
 {
 	PQconninfoOption	*options;
 	char			*error = NULL;
@@ -105,7 +105,7 @@ pgsql_check_dsn(const struct value *v, char *reason, size_t size)
  * expands, so that separate keywords override it.
  */
 static int
-pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
+make_keywords(struct pgsql_keywords *k, const struct value *config,
     char *reason, size_t size)
 {
 	static const char *const	python[] = {
@@ -121,9 +121,9 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 		return -1;
 	}
 	if ((v = value_get(config, "dsn")) != NULL && v->type == VALUE_STR) {
-		if (pgsql_check_dsn(v, reason, size) == -1)
+		if (check_dsn(v, reason, size) == -1)
 			goto fail;
-		pgsql_keyword(k, "dbname", v, NULL);
+		add_keyword(k, "dbname", v, NULL);
 	}
 	for (i = 0; i + 1 < config->count; i += 2) {
 		name = config->items[i]->bytes;
@@ -145,9 +145,9 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 			goto fail;
 		}
 		if (strcmp(name, "dbname") == 0 &&
-		    pgsql_check_dsn(v, reason, size) == -1)
+		    check_dsn(v, reason, size) == -1)
 			goto fail;
-		pgsql_keyword(k, name, v, NULL);
+		add_keyword(k, name, v, NULL);
 	}
 	PQconninfoFree(known);
 	return 0;
@@ -162,25 +162,25 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
  * trusted.
  */
 static bool
-pgsql_trusts(const struct pgsql_keywords *k)
+server_trusted(const struct pgsql_keywords *k)
 {
 	PQconninfoOption	*dsn = NULL;
 	const char		*mode, *host;
-	const char		*dbname = pgsql_value(k, NULL, "dbname");
+	const char		*dbname = keyword_value(k, NULL, "dbname");
 	bool			 trusts;
 
 	if (dbname != NULL && (strchr(dbname, '=') != NULL ||
 	    strstr(dbname, "://") != NULL))
 		dsn = PQconninfoParse(dbname, NULL);
-	trusts = pgsql_value(k, dsn, "hostaddr") == NULL &&
-	    pgsql_value(k, dsn, "service") == NULL;
+	trusts = keyword_value(k, dsn, "hostaddr") == NULL &&
+	    keyword_value(k, dsn, "service") == NULL;
 	/* Every host of the list must be a directory of UNIX sockets. */
-	host = pgsql_value(k, dsn, "host");
+	host = keyword_value(k, dsn, "host");
 	for (; host != NULL && host[0] != '\0'; host = strchr(host, ',')) {
 		host += strspn(host, ",");
 		trusts = trusts && (host[0] == '/' || host[0] == '@');
 	}
-	mode = pgsql_value(k, dsn, "sslmode");
+	mode = keyword_value(k, dsn, "sslmode");
 	trusts = trusts || (mode != NULL && strncmp(mode, "verify-", 7) == 0);
 	PQconninfoFree(dsn);
 	return trusts;
@@ -193,7 +193,7 @@ pgsql_trusts(const struct pgsql_keywords *k)
  * fault, for the reason of a failure, or "".
  */
 static void
-pgsql_check_passfile(struct pgsql_keywords *k, char *why, size_t size)
+check_passfile(struct pgsql_keywords *k, char *why, size_t size)
 {
 	const char	*fault;
 	struct stat	 sb;
@@ -219,7 +219,7 @@ pgsql_check_passfile(struct pgsql_keywords *k, char *why, size_t size)
 
 /* What the administrator left to us. The last of equal keywords counts. */
 static void
-pgsql_complete(struct pgsql_keywords *k, const struct pgsql *db,
+complete_keywords(struct pgsql_keywords *k, const struct pgsql *db,
     const struct pgsql *first)
 {
 	char	seconds[24];
@@ -227,19 +227,19 @@ pgsql_complete(struct pgsql_keywords *k, const struct pgsql *db,
 	/* libpq treats less than 2 as 2. */
 	(void)snprintf(seconds, sizeof(seconds), "%lld", db->timeout <= 2000 ?
 	    2LL : (long long)(db->timeout + 999) / 1000);
-	pgsql_default(k, "connect_timeout", seconds);
-	pgsql_default(k, "target_session_attrs", "read-write");
-	pgsql_default(k, "fallback_application_name", "policyd-rate-limit");
+	default_keyword(k, "connect_timeout", seconds);
+	default_keyword(k, "target_session_attrs", "read-write");
+	default_keyword(k, "fallback_application_name", "policyd-rate-limit");
 	if (first == NULL)
 		return;
 	/* Hosts of the list that do not answer are not tried again. */
-	pgsql_keyword(k, "host", NULL, PQhost(first->conn));
-	pgsql_keyword(k, "hostaddr", NULL, PQhostaddr(first->conn));
-	pgsql_keyword(k, "port", NULL, PQport(first->conn));
+	add_keyword(k, "host", NULL, PQhost(first->conn));
+	add_keyword(k, "hostaddr", NULL, PQhostaddr(first->conn));
+	add_keyword(k, "port", NULL, PQport(first->conn));
 }
 
 static void
-pgsql_notice(void *arg, const PGresult *result)
+on_notice(void *arg, const PGresult *result)
 {
 	(void)arg;
 	(void)result;
@@ -252,7 +252,7 @@ pgsql_notice(void *arg, const PGresult *result)
  * must not block the others.
  */
 static int
-pgsql_set_up(struct pgsql *db)
+set_up(struct pgsql *db)
 {
 	const char	*host = PQhost(db->conn), *name = PQdb(db->conn);
 	char		*password = PQpass(db->conn), *sql, text[160];
@@ -267,7 +267,7 @@ pgsql_set_up(struct pgsql *db)
 	else
 		db->exposed = false;
 	scrub_memory();
-	(void)PQsetNoticeReceiver(db->conn, pgsql_notice, NULL);
+	(void)PQsetNoticeReceiver(db->conn, on_notice, NULL);
 	(void)snprintf(text, sizeof(text), "%.64s on %.80s",
 	    name != NULL ? name : "?", host != NULL && host[0] != '\0' ? host :
 	    "this host");
@@ -290,7 +290,7 @@ pgsql_set_up(struct pgsql *db)
 }
 
 static const char *
-pgsql_line_after(const char *line)
+line_after(const char *line)
 {
 	line += strcspn(line, "\n");
 	return *line == '\n' ? line + 1 : line;
@@ -301,15 +301,15 @@ pgsql_line_after(const char *line)
  * begin with a tab. Every host gets a share of the room.
  */
 static void
-pgsql_reasons(char *dst, size_t size, const char *text)
+reasons(char *dst, size_t size, const char *text)
 {
 	const char	*line;
 	size_t		 hosts = 0, used = 0, room;
 
-	for (line = text; *line != '\0'; line = pgsql_line_after(line))
+	for (line = text; *line != '\0'; line = line_after(line))
 		hosts += *line != '\t';
 	dst[0] = '\0';
-	for (line = text; *line != '\0'; line = pgsql_line_after(line)) {
+	for (line = text; *line != '\0'; line = line_after(line)) {
 		if (*line == '\t')
 			continue;
 		if ((room = (size - used) / hosts--) < REASON_MIN)
@@ -342,7 +342,7 @@ struct pgsql_pool {
  * The last result, or NULL.
  */
 static PGresult *
-pgsql_query(struct pgsql_pool *p, PGconn *conn, const char *sql)
+pool_query(struct pgsql_pool *p, PGconn *conn, const char *sql)
 {
 	PGresult	*result = NULL, *next;
 	struct pollfd	 fd = { PQsocket(conn), POLLIN, 0 };
@@ -373,12 +373,12 @@ pgsql_query(struct pgsql_pool *p, PGconn *conn, const char *sql)
 
 /* The server process that runs the next statement, as text; "": unknown. */
 static void
-pgsql_process(struct pgsql_pool *p, PGconn *conn, char *dst, size_t size)
+server_process(struct pgsql_pool *p, PGconn *conn, char *dst, size_t size)
 {
 	PGresult	*result;
 
 	dst[0] = '\0';
-	result = pgsql_query(p, conn, "SELECT pg_backend_pid() || ' of ' ||"
+	result = pool_query(p, conn, "SELECT pg_backend_pid() || ' of ' ||"
 	    " pg_postmaster_start_time()");
 	if (result != NULL && PQntuples(result) == 1)
 		(void)strlcpy(dst, PQgetvalue(result, 0, 0), size);
@@ -390,19 +390,19 @@ pgsql_process(struct pgsql_pool *p, PGconn *conn, char *dst, size_t size)
  * transaction, or another process runs our next one.
  */
 static void
-pgsql_try_pool(struct pgsql_pool *p)
+try_pool(struct pgsql_pool *p)
 {
 	char	before[64], beside[64], after[64];
 
-	pgsql_process(p, p->mine, before, sizeof(before));
-	PQclear(pgsql_query(p, p->other, "BEGIN"));
-	pgsql_process(p, p->other, beside, sizeof(beside));
+	server_process(p, p->mine, before, sizeof(before));
+	PQclear(pool_query(p, p->other, "BEGIN"));
+	server_process(p, p->other, beside, sizeof(beside));
 	p->shared |= before[0] != '\0' && strcmp(before, beside) == 0;
 	if (!p->shared && beside[0] != '\0') {
-		pgsql_process(p, p->mine, after, sizeof(after));
+		server_process(p, p->mine, after, sizeof(after));
 		p->shared |= after[0] != '\0' && strcmp(before, after) != 0;
 	}
-	PQclear(pgsql_query(p, p->other, "ROLLBACK"));
+	PQclear(pool_query(p, p->other, "ROLLBACK"));
 }
 
 /*
@@ -411,7 +411,7 @@ pgsql_try_pool(struct pgsql_pool *p)
  * number of their own in place of the server process's. NULL: no fault.
  */
 static const char *
-pgsql_pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
+pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
     bool *away)
 {
 	struct pgsql_pool	p = { .mine = db->conn };
@@ -420,7 +420,7 @@ pgsql_pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
 
 	p.deadline = clock_after(clock_mono(), db->timeout);
 	(void)snprintf(pid, sizeof(pid), "%d of", PQbackendPID(db->conn));
-	pgsql_process(&p, db->conn, process, sizeof(process));
+	server_process(&p, db->conn, process, sizeof(process));
 	(void)num_parse(process, strcspn(process, " "), 0, INT32_MAX,
 	    &db->process);
 	if (process[0] == '\0' && clock_passed(p.deadline, clock_mono()))
@@ -431,7 +431,7 @@ pgsql_pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
 		p.other = PQconnectdbParams(k->name, k->value, 1);
 		for (i = 0; i < POOL_TRIES && !p.shared &&
 		    PQstatus(p.other) == CONNECTION_OK; i++)
-			pgsql_try_pool(&p);
+			try_pool(&p);
 		PQfinish(p.other);
 	}
 	if (!p.shared)
@@ -454,36 +454,35 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	bool			 good = false;
 
 	*away = false;
-	if (pgsql_keywords(&k, config, reason, size) == -1) {
-		pgsql_wipe(&k);
+	if (make_keywords(&k, config, reason, size) == -1) {
+		wipe_keywords(&k);
 		return NULL;
 	}
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
 	db->timeout = timeout;
 	db->beside = -1;
-	pgsql_check_passfile(&k, passfile, sizeof(passfile));
+	check_passfile(&k, passfile, sizeof(passfile));
 	/* Untrusted servers get no password; libpq before 16 cannot say so. */
-	if (!insecure && pgsql_value(&k, NULL, "require_auth") == NULL &&
-	    !pgsql_trusts(&k)) {
+	if (!insecure && keyword_value(&k, NULL, "require_auth") == NULL &&
+	    !server_trusted(&k)) {
 		if (PQlibVersion() < REQUIRE_AUTH_VERSION)
 			db->exposed = true;
 		else
-			pgsql_keyword(&k, "require_auth", NULL, "!password");
+			add_keyword(&k, "require_auth", NULL, "!password");
 	}
-	pgsql_complete(&k, db, first);
+	complete_keywords(&k, db, first);
 	db->conn = PQconnectdbParams(k.name, k.value, 1);
 	if (PQstatus(db->conn) != CONNECTION_OK) {
-		pgsql_reasons(reason, size, db->conn == NULL ?
+		reasons(reason, size, db->conn == NULL ?
 		    "libpq has no memory" : PQerrorMessage(db->conn));
 		(void)strlcat(reason, passfile, size);
-	} else if ((fault = pgsql_pool_fault(db, &k, first == NULL, away)) !=
-	    NULL)
+	} else if ((fault = pool_fault(db, &k, first == NULL, away)) != NULL)
 		(void)strlcpy(reason, fault, size);
 	else
 		good = true;
-	pgsql_wipe(&k);
-	if (good && pgsql_set_up(db) == -1) {
+	wipe_keywords(&k);
+	if (good && set_up(db) == -1) {
 		(void)strlcpy(reason, db->error, size);
 		good = false;
 	}

@@ -50,7 +50,7 @@
 /* --- locking --- */
 
 static int
-store_lock_order(const void *a, const void *b)
+lock_order(const void *a, const void *b)
 {
 	uint64_t	x, y;
 
@@ -64,7 +64,7 @@ store_lock_order(const void *a, const void *b)
  * secret.
  */
 static void
-store_put_locks(struct store *s)
+put_locks(struct store *s)
 {
 	static const uint64_t	key[2] = { 0, 0 };
 	size_t			i;
@@ -78,8 +78,7 @@ store_put_locks(struct store *s)
 		    s->touch[i].idlen);
 	/* At the start there is no array yet. */
 	if (s->ntouch > 0)
-		qsort(s->lock, s->ntouch, sizeof(s->lock[0]),
-		    store_lock_order);
+		qsort(s->lock, s->ntouch, sizeof(s->lock[0]), lock_order);
 	store_empty(s, LOCKS, LOCKS);
 	/* Number 0 stands for the lock that all batches share. */
 	pgsql_array_number(&s->column[LOCKS], 0);
@@ -117,7 +116,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	store_empty(s, ROW_ID, HIT_LAST);
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_BEGIN, NULL);
-	store_put_locks(s);
+	put_locks(s);
 	pgsql_put(s->db, CHANGES, NULL);
 	store_put_reads(s, batch);
 	/* The first two results are those of BEGIN and of the locks. */
@@ -193,7 +192,7 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
  * that table undoes no verdict.
  */
 static void
-store_write_hits(struct store *s, enum hit_kind kind)
+write_hits(struct store *s, enum hit_kind kind)
 {
 	enum column	first = HIT_ID + 2 * (int)kind;
 
@@ -256,7 +255,7 @@ store_commit(struct store *s, bool *later)
 		if (s->column[SUMS_ID].count > 0)
 			s->touch[s->sums].cursor->rows = 0;
 		for (kind = 0; kind < HIT_KIND__MAX; kind++)
-			store_write_hits(s, kind);
+			write_hits(s, kind);
 		/* Does not wait from here on: nothing is answered yet. */
 		if (*later)
 			return store_flush_begin(s);

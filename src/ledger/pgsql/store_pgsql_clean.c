@@ -72,7 +72,7 @@ const struct store_pace	store_pace = { INT64_C(2000000), 19 };
  * crash are deleted the next time.
  */
 static int
-store_clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
+clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
     const struct store_kept *kept, int64_t *gone, int64_t *end)
 {
 	struct pgsql_params	p = { .count = 0 }, sums = { .count = 0 };
@@ -107,12 +107,12 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	from = values ? *position - VALUES_AT : *position;
 	to = from + (max < BLOCK_ROWS ? 1 : (int64_t)(max / BLOCK_ROWS));
 	*deleted = 0;
-	ret = store_clean_blocks(s, values ? CLEAN_VALUES : CLEAN, from, to,
+	ret = clean_blocks(s, values ? CLEAN_VALUES : CLEAN, from, to,
 	    kept, &gone, &end);
 	/* Another session has locked a row. */
 	if (ret == -1 && !values && s->db->fault == PGSQL_FAULT_BUSY) {
 		store_rollback(s);
-		ret = store_clean_blocks(s, CLEAN_LOCKED, from, to, kept,
+		ret = clean_blocks(s, CLEAN_LOCKED, from, to, kept,
 		    &gone, &end);
 	}
 	if (ret == -1)

@@ -22,7 +22,7 @@ static bool	wanted;
 
 /* A process that only cleans and reports needs no second connection. */
 static void
-store_start_helper(struct role_start *start, const struct settings *settings)
+start_helper(struct role_start *start, const struct settings *settings)
 {
 	(void)start;
 	(void)settings;
@@ -34,7 +34,7 @@ store_start_helper(struct role_start *start, const struct settings *settings)
  * the other cannot take proves that both are on one server.
  */
 static bool
-store_same_server(struct store *s)
+same_server(struct store *s)
 {
 	uint32_t	word[2];
 	char		*sql;
@@ -66,7 +66,7 @@ store_flusher_open(struct store *s, const struct settings *settings)
 		 * Only tests whether it is permitted, without waiting for
 		 * a standby: store_check_standby does that.
 		 */
-		if (store_same_server(s) && pgsql_exec(s->flusher,
+		if (same_server(s) && pgsql_exec(s->flusher,
 		    "SET synchronous_commit = local") == 0 &&
 		    pgsql_exec(s->flusher, flush[0]) == 0 &&
 		    pgsql_exec(s->flusher, "RESET synchronous_commit") == 0 &&
@@ -95,7 +95,7 @@ store_end_wait(struct store *s, struct pgsql *lost, struct pgsql *other)
 
 /* Whether the commit is durable is unknown: the next ledger starts again. */
 static enum store_result
-store_flusher_lost(struct store *s)
+flusher_lost(struct store *s)
 {
 	(void)strlcpy(s->error, s->flusher->error, sizeof(s->error));
 	store_end_wait(s, s->flusher, s->db);
@@ -104,7 +104,7 @@ store_flusher_lost(struct store *s)
 }
 
 static void
-store_on_input(void *arg)
+on_input(void *arg)
 {
 	(void)store_flush(arg, false);
 }
@@ -121,7 +121,7 @@ store_check_standby(struct store *s)
 	if (pgsql_ask(s->flusher, 0) == 0 &&
 	    pgsql_answered(s->flusher, true) == 1)
 		return 0;
-	(void)store_flusher_lost(s);
+	(void)flusher_lost(s);
 	return -1;
 }
 
@@ -131,9 +131,9 @@ store_flush_begin(struct store *s)
 	if (store_flush(s, true) == STORE_LOST)
 		return STORE_LOST;
 	if (pgsql_ask(s->flusher, 0) == -1)
-		return store_flusher_lost(s);
+		return flusher_lost(s);
 	s->unflushed = true;
-	pgsql_watch(s->db, pgsql_fd(s->flusher), store_on_input, s);
+	pgsql_watch(s->db, pgsql_fd(s->flusher), on_input, s);
 	return STORE_OK;
 }
 
@@ -144,7 +144,7 @@ store_flush(struct store *s, bool wait)
 
 	if (!s->unflushed) {
 		if (!wait && s->flusher != NULL && pgsql_ended(s->flusher))
-			return store_flusher_lost(s);
+			return flusher_lost(s);
 		return s->spoilt ? STORE_LOST : STORE_OK;
 	}
 	if ((done = pgsql_answered(s->flusher, wait)) == 0)
@@ -152,50 +152,50 @@ store_flush(struct store *s, bool wait)
 	s->unflushed = false;
 	pgsql_watch(s->db, -1, NULL, NULL);
 	if (done == -1)
-		return store_flusher_lost(s);
+		return flusher_lost(s);
 	s->flushed(s->arg);
 	return STORE_OK;
 }
 
 static bool
-store_halves(const struct store *s)
+halves(const struct store *s)
 {
 	return s->flusher != NULL;
 }
 
 static int
-store_flush_fd(const struct store *s)
+flush_fd(const struct store *s)
 {
 	return s->flusher != NULL ? pgsql_fd(s->flusher) : -1;
 }
 
 static bool
-store_unflushed(const struct store *s)
+unflushed(const struct store *s)
 {
 	return s->unflushed;
 }
 
 static void
-store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
+on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
 	s->flushed = flushed;
 	s->arg = arg;
 }
 
 static bool
-store_shared(const struct store *s)
+shared(const struct store *s)
 {
 	return !writers_silent(&s->others);
 }
 
 const struct store_optional	store_optional = {
-	.start_helper = store_start_helper,
+	.start_helper = start_helper,
 	.overlap = {
-		.halves = store_halves,
-		.on_flushed = store_on_flushed,
-		.unflushed = store_unflushed,
+		.halves = halves,
+		.on_flushed = on_flushed,
+		.unflushed = unflushed,
 		.flush = store_flush,
-		.fd = store_flush_fd
+		.fd = flush_fd
 	},
-	.shared = store_shared
+	.shared = shared
 };

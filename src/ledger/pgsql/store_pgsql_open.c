@@ -358,7 +358,7 @@ static const char *const	preparation[][2] = {
 /* --- opening --- */
 
 static int
-store_has(void *arg, const char *table, const char *column, int *width)
+has_column(void *arg, const char *table, const char *column, int *width)
 {
 	struct store	*s = arg;
 	char		*sql;
@@ -385,7 +385,7 @@ store_has(void *arg, const char *table, const char *column, int *width)
 }
 
 static int
-store_run(void *arg, const char *sql)
+run_step(void *arg, const char *sql)
 {
 	struct store	*s = arg;
 
@@ -394,13 +394,13 @@ store_run(void *arg, const char *sql)
 }
 
 static int
-store_widen(void *arg, const char *sql)
+widen(void *arg, const char *sql)
 {
 	struct store	*s = arg;
 
 	if (pgsql_exec(s->db, "SAVEPOINT widen") == -1)
 		return -1;
-	if (store_run(s, sql) == 0)
+	if (run_step(s, sql) == 0)
 		return 0;
 	if (s->db->fault != PGSQL_FAULT_RIGHTS)
 		return -1;
@@ -410,10 +410,10 @@ store_widen(void *arg, const char *sql)
 }
 
 static int
-store_upgrade(struct store *s, bool fold)
+upgrade(struct store *s, bool fold)
 {
-	const struct schema_database	database = { store_has, store_run,
-	    store_widen, s, fold };
+	const struct schema_database	database = { has_column, run_step,
+	    widen, s, fold };
 	int64_t				there;
 	bool				changed;
 	size_t				i;
@@ -439,7 +439,7 @@ store_upgrade(struct store *s, bool fold)
  * must not hold up the start, so nothing here waits for one.
  */
 static int
-store_set_up(struct store *s, const struct settings *settings)
+set_up(struct store *s, const struct settings *settings)
 {
 	const char	*statement[STATEMENT__MAX];
 	char		*sql;
@@ -463,7 +463,7 @@ store_set_up(struct store *s, const struct settings *settings)
 	    (long long)(2 * settings->db_timeout + LEFT_MS));
 	ret = pgsql_number(s->db, sql, &n);
 	free(sql);
-	if (ret == -1 || store_upgrade(s, settings->fold_case) == -1 ||
+	if (ret == -1 || upgrade(s, settings->fold_case) == -1 ||
 	    pgsql_exec(s->db, "RESET synchronous_commit") == -1 ||
 	    pgsql_number(s->db, KNOWS_RANGES, &ranges) == -1)
 		return -1;
@@ -515,7 +515,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		store_close(s);
 		return NULL;
 	}
-	if (store_set_up(s, settings) == 0) {
+	if (set_up(s, settings) == 0) {
 		store_flusher_open(s, settings);
 		if (store_check_standby(s) == 0)
 			return s;

@@ -5,7 +5,7 @@
 
 /* The touches that need reading `r`, in s->index. */
 static size_t
-store_group(const struct store *s, enum sums_reading r, size_t *from)
+group_of(const struct store *s, enum sums_reading r, size_t *from)
 {
 	*from = r == 0 ? 0 : s->end[r - 1];
 	return s->end[r] - *from;
@@ -15,7 +15,7 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 
 /* Puts the statement of a reading, if any touch needs it. */
 static void
-store_put_reading(struct store *s, enum sums_reading r, enum statement n,
+put_reading(struct store *s, enum sums_reading r, enum statement n,
     const struct store_batch *batch)
 {
 	struct pgsql_params		 p = { .count = 0 };
@@ -25,7 +25,7 @@ store_put_reading(struct store *s, enum sums_reading r, enum statement n,
 	enum column			 c, last = first ? READ_BASE :
 					    READ_FROM;
 
-	if ((count = store_group(s, r, &from)) == 0)
+	if ((count = group_of(s, r, &from)) == 0)
 		return;
 	store_empty(s, READ_ID, last);
 	for (i = from; i < from + count; i++) {
@@ -55,7 +55,7 @@ store_put_reading(struct store *s, enum sums_reading r, enum statement n,
 }
 
 static void
-store_put_seen(struct store *s, const struct store_batch *batch)
+put_seen(struct store *s, const struct store_batch *batch)
 {
 	const struct store_value	*v;
 	const struct store_pair		*p;
@@ -100,30 +100,30 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 		}
 		s->end[r] = n;
 	}
-	store_put_reading(s, SUMS_READ_NEWS, NEWS, batch);
-	store_put_reading(s, SUMS_READ_FIRST, FIRST, batch);
-	store_put_reading(s, SUMS_READ_KEPT, KEPT, batch);
-	store_put_reading(s, SUMS_READ_RECENT, RECENT, batch);
-	store_put_reading(s, SUMS_READ_NEWER, NEWS, batch);
-	store_put_seen(s, batch);
+	put_reading(s, SUMS_READ_NEWS, NEWS, batch);
+	put_reading(s, SUMS_READ_FIRST, FIRST, batch);
+	put_reading(s, SUMS_READ_KEPT, KEPT, batch);
+	put_reading(s, SUMS_READ_RECENT, RECENT, batch);
+	put_reading(s, SUMS_READ_NEWER, NEWS, batch);
+	put_seen(s, batch);
 }
 
 /* --- taking --- */
 
 /* Takes the rows of a reading; 0 if no touch needs it. */
 static int
-store_take(struct store *s, enum sums_reading r)
+take_reading(struct store *s, enum sums_reading r)
 {
 	size_t	from;
 
-	return store_group(s, r, &from) == 0 ? 0 : pgsql_take(s->db);
+	return group_of(s, r, &from) == 0 ? 0 : pgsql_take(s->db);
 }
 
 /* The touch that a row of this reading belongs to. -1: none. */
 static int
-store_row_of(struct store *s, enum sums_reading r, int row, size_t *index)
+row_of(struct store *s, enum sums_reading r, int row, size_t *index)
 {
-	size_t	from, n = store_group(s, r, &from);
+	size_t	from, n = group_of(s, r, &from);
 	int64_t	number = pgsql_column(s->db, row, 0);
 
 	if (number < 1 || (uint64_t)number > n)
@@ -138,7 +138,7 @@ store_row_of(struct store *s, enum sums_reading r, int row, size_t *index)
  * loaded if it has fewer than one batch may read.
  */
 static int
-store_take_after(struct store *s, enum sums_reading r,
+take_after(struct store *s, enum sums_reading r,
     const struct store_reader *reader)
 {
 	struct store_row	 row;
@@ -146,16 +146,16 @@ store_take_after(struct store *s, enum sums_reading r,
 	size_t			 from, k, count, index;
 	int			 rows, i, j, n;
 
-	if ((rows = store_take(s, r)) == -1)
+	if ((rows = take_reading(s, r)) == -1)
 		return -1;
-	count = store_group(s, r, &from);
+	count = group_of(s, r, &from);
 	for (k = from; r == SUMS_READ_NEWER && k < from + count; k++) {
 		s->read_rows = true;
 		s->touch[s->index[k]].cursor->loaded = true;
 		s->touch[s->index[k]].cursor->position = 0;
 	}
 	for (i = 0; i < rows; i += n) {
-		if (store_row_of(s, r, i, &index) == -1)
+		if (row_of(s, r, i, &index) == -1)
 			return -1;
 		t = &s->touch[index];
 		n = store_alike(s, i, rows);
@@ -182,18 +182,18 @@ store_take_after(struct store *s, enum sums_reading r,
 }
 
 static int
-store_take_first(struct store *s, const struct store_reader *reader)
+take_first(struct store *s, const struct store_reader *reader)
 {
 	struct store_row	 row;
 	const char		*control;
 	size_t			 index, len;
 	int			 rows, i;
 
-	if ((rows = store_take(s, SUMS_READ_FIRST)) == -1)
+	if ((rows = take_reading(s, SUMS_READ_FIRST)) == -1)
 		return -1;
 	for (i = 0; i < rows; i++) {
 		s->read_rows = true;
-		if (store_row_of(s, SUMS_READ_FIRST, i, &index) == -1)
+		if (row_of(s, SUMS_READ_FIRST, i, &index) == -1)
 			return -1;
 		store_row(s, &s->touch[index], i, 2, &row);
 		control = pgsql_column_text(s->db, i, 1, &len);
@@ -211,21 +211,21 @@ store_take_first(struct store *s, const struct store_reader *reader)
  * on in pieces.
  */
 static int
-store_take_kept(struct store *s, const struct store_reader *reader)
+take_kept(struct store *s, const struct store_reader *reader)
 {
 	struct store_touch	*t;
 	struct str		 bytes;
 	size_t			 from, i, n, index;
 	int			 rows, row;
 
-	if ((rows = store_take(s, SUMS_READ_KEPT)) == -1)
+	if ((rows = take_reading(s, SUMS_READ_KEPT)) == -1)
 		return -1;
-	n = store_group(s, SUMS_READ_KEPT, &from);
+	n = group_of(s, SUMS_READ_KEPT, &from);
 	for (i = from; i < from + n; i++)
 		s->touch[s->index[i]].cursor->no_sums = true;
 	str_init(&bytes);
 	for (row = 0; row < rows; row++) {
-		if (store_row_of(s, SUMS_READ_KEPT, row, &index) == -1)
+		if (row_of(s, SUMS_READ_KEPT, row, &index) == -1)
 			break;
 		s->read_rows = true;
 		t = &s->touch[index];
@@ -244,20 +244,20 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 }
 
 static int
-store_take_recent(struct store *s, const struct store_reader *reader)
+take_recent(struct store *s, const struct store_reader *reader)
 {
 	struct store_row	row;
 	size_t			from, i, n, index;
 	int			rows, j;
 
-	if ((rows = store_take(s, SUMS_READ_RECENT)) == -1)
+	if ((rows = take_reading(s, SUMS_READ_RECENT)) == -1)
 		return -1;
-	n = store_group(s, SUMS_READ_RECENT, &from);
+	n = group_of(s, SUMS_READ_RECENT, &from);
 	for (i = from; i < from + n; i++)
 		s->touch[s->index[i]].cursor->position = SUMS_NEWER;
 	for (j = 0; j < rows; j++) {
 		s->read_rows = true;
-		if (store_row_of(s, SUMS_READ_RECENT, j, &index) == -1)
+		if (row_of(s, SUMS_READ_RECENT, j, &index) == -1)
 			return -1;
 		store_row(s, &s->touch[index], j, 1, &row);
 		sums_tell_instance(&row, &s->touch[index], index, reader);
@@ -266,7 +266,7 @@ store_take_recent(struct store *s, const struct store_reader *reader)
 }
 
 static int
-store_take_seen(struct store *s, struct store_batch *batch)
+take_seen(struct store *s, struct store_batch *batch)
 {
 	struct habit_pair	*known;
 	int64_t			 n;
@@ -304,7 +304,7 @@ store_take_seen(struct store *s, struct store_batch *batch)
  * for new rows. Or there are foreign rows.
  */
 static int
-store_take_changes(struct store *s, struct store_batch *batch,
+take_changes(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
 	struct pgsql_params	p = { .count = 0 };
@@ -347,13 +347,13 @@ int
 store_take_reads(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	if (store_take_changes(s, batch, reader) == -1 ||
-	    store_take_after(s, SUMS_READ_NEWS, reader) == -1 ||
-	    store_take_first(s, reader) == -1 ||
-	    store_take_kept(s, reader) == -1 ||
-	    store_take_recent(s, reader) == -1 ||
-	    store_take_after(s, SUMS_READ_NEWER, reader) == -1 ||
-	    store_take_seen(s, batch) == -1)
+	if (take_changes(s, batch, reader) == -1 ||
+	    take_after(s, SUMS_READ_NEWS, reader) == -1 ||
+	    take_first(s, reader) == -1 ||
+	    take_kept(s, reader) == -1 ||
+	    take_recent(s, reader) == -1 ||
+	    take_after(s, SUMS_READ_NEWER, reader) == -1 ||
+	    take_seen(s, batch) == -1)
 		return -1;
 	return store_read_foreign(s, batch, reader);
 }
