@@ -451,10 +451,9 @@ mysqldb_run(struct mysqldb *db)
 {
 	int	more;
 
-	do
-		more = run_next(db);
-	while (more == 1 && db->statement[db->current].columns == NULL);
-	return more == -1 ? -1 : 0;
+	while ((more = run_next(db)) == 1)
+		;
+	return more;
 }
 
 /* MariaDB has a number of seconds, MySQL one of milliseconds. */
@@ -525,7 +524,9 @@ mysqldb_next(struct mysqldb *db)
 {
 	int	more;
 
-	while (db->running != NULL) {
+	for (;;) {
+		if (db->running == NULL && (more = run_next(db)) != 1)
+			return more;
 		switch (mysql_stmt_fetch(db->running)) {
 		case 0:
 		case MYSQL_DATA_TRUNCATED:
@@ -535,14 +536,11 @@ mysqldb_next(struct mysqldb *db)
 			if (db->running == db->once)
 				return 0;
 			db->running = NULL;
-			if ((more = run_next(db)) != 1)
-				return more;
 			break;
 		default:
 			return failed_statement(db, db->running);
 		}
 	}
-	return 0;
 }
 
 int64_t

@@ -78,25 +78,28 @@ int	mysqldb_exec(struct mysqldb *, const char *sql);
 /* Runs the statement: the first column of the first row; 0 without a row. */
 int	mysqldb_number(struct mysqldb *, const char *sql, int64_t *);
 
-/* --- statements: begin, bind, run, next … --- */
+/* --- statements: begin, bind …, then run, or next … for a result --- */
 
 void	mysqldb_begin(struct mysqldb *, size_t statement);
 void	mysqldb_bind(struct mysqldb *, int64_t);
 
-/* The bytes must stay valid until the last row of the result is fetched. */
+/*
+ * The bytes must stay valid until the statement has run, or its rows are
+ * fetched.
+ */
 void	mysqldb_bind_text(struct mysqldb *, const char *, size_t);
 void	mysqldb_bind_bytes(struct mysqldb *, const void *, size_t);
 
 /* Whether the statement that was begun takes items. */
 bool	mysqldb_takes_items(const struct mysqldb *);
 
-/*
- * 0 or -1. A statement with a result may run for the first items only, and for
- * the others when mysqldb_next has fetched these rows.
- */
+/* Runs a statement without a result. 0 or -1. */
 int	mysqldb_run(struct mysqldb *);
 
-/* Fetches the next row. 1; 0: no more; -1: a fault. */
+/*
+ * Fetches the next row; runs the statement when that is needed. 1; 0: no more;
+ * -1: a fault.
+ */
 int	mysqldb_next(struct mysqldb *);
 int64_t		 mysqldb_column(const struct mysqldb *, size_t);
 const char	*mysqldb_column_text(const struct mysqldb *, size_t,

@@ -221,8 +221,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	mysqldb_begin(s->db, CLEAN_END);
 	mysqldb_bind(s->db, *position);
 	mysqldb_bind(s->db, (int64_t)max);
-	more = mysqldb_run(s->db) == -1 ? -1 : 1;
-	while (more == 1 && (more = mysqldb_next(s->db)) == 1)
+	while ((more = mysqldb_next(s->db)) == 1)
 		end = mysqldb_column(s->db, 0);
 	good = more == 0;
 	if (good && end > 0)
@@ -253,8 +252,7 @@ store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
 	mysqldb_begin(s->db, ROWS);
 	mysqldb_bind(s->db, *position);
 	mysqldb_bind(s->db, (int64_t)max);
-	more = mysqldb_run(s->db) == -1 ? -1 : 1;
-	for (n = 0; more == 1 && (more = mysqldb_next(s->db)) == 1; n++) {
+	for (n = 0; (more = mysqldb_next(s->db)) == 1; n++) {
 		*position = mysqldb_column(s->db, 0);
 		id = mysqldb_column_text(s->db, 1, &idlen);
 		if (id != NULL)
@@ -312,7 +310,9 @@ store_execute(struct store *s, enum store_frame frame,
 			}
 		} while (++c < end && c->statement == first->statement &&
 		    mysqldb_takes_items(s->db));
-		if ((more = mysqldb_run(s->db)) == 0 && first->each != NULL)
+		if (first->each == NULL)
+			more = mysqldb_run(s->db);
+		else
 			while ((more = mysqldb_next(s->db)) == 1)
 				first->each(&line, first->arg);
 		if (more == 0 && first->changes != NULL)

@@ -54,8 +54,6 @@ name_all(struct store *s, int64_t most)
 	s->nname = s->names_text.len = 0;
 	mysqldb_begin(s->db, FOREIGN_IDS);
 	mysqldb_bind(s->db, most);
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	for (; (more = mysqldb_next(s->db)) == 1; n++) {
 		if ((id = mysqldb_column_text(s->db, 0, &idlen)) == NULL)
 			continue;
@@ -89,8 +87,6 @@ name_touched(struct store *s)
 		mysqldb_bind(s->db, (int64_t)i);
 		mysqldb_bind_text(s->db, t->id, t->idlen);
 	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = mysqldb_next(s->db)) == 1) {
 		n = mysqldb_column(s->db, 0);
 		if (n < 0 || (uint64_t)n >= s->ntouch)
@@ -116,8 +112,6 @@ read_of(struct store *s, const struct store_name *name,
 	mysqldb_bind(s->db, s->batch->recent);
 	mysqldb_bind_text(s->db, id, name->len);
 	mysqldb_bind(s->db, s->foreign.most + 1);
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	for (; (more = mysqldb_next(s->db)) == 1; n++) {
 		store_columns(s, &row);
 		/* To the server, ids with blanks at the end are equal. */
@@ -177,8 +171,6 @@ pick(struct store *s)
 	mysqldb_begin(s->db, s->skips ? TAKE_PICK_FREE : TAKE_PICK);
 	mysqldb_bind(s->db, s->foreign.fold);
 	mysqldb_bind(s->db, sums_sizes.step);
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = mysqldb_next(s->db)) == 1) {
 		id = mysqldb_column_text(s->db, 1, &idlen);
 		if (id == NULL || s->ntaken == (size_t)sums_sizes.step)

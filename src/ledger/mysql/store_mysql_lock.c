@@ -103,8 +103,7 @@ read_slots(struct store *s, enum statement n)
 	for (i = 0; i < s->nslot; i++)
 		if (s->slot[i].count == 0)
 			mysqldb_bind(s->db, s->slot[i].slot);
-	more = mysqldb_run(s->db) == -1 ? -1 : 1;
-	while (more == 1 && (more = mysqldb_next(s->db)) == 1) {
+	while ((more = mysqldb_next(s->db)) == 1) {
 		slot = slot_find(s, (uint32_t)mysqldb_column(s->db, 0));
 		if (slot != NULL)
 			slot->count = mysqldb_column(s->db, 1);
@@ -126,8 +125,6 @@ lock_one(struct store *s, enum statement n, int64_t slot, int64_t *count)
 	*count = 0;
 	mysqldb_begin(s->db, n);
 	mysqldb_bind(s->db, slot);
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = mysqldb_next(s->db)) == 1)
 		*count = mysqldb_column(s->db, 1);
 	return more == 0 && *count == 0 ? store_no_lock(s) : more;

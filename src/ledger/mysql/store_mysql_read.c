@@ -65,8 +65,6 @@ read_after(struct store *s, enum sums_reading r,
 		mysqldb_bind(s->db, r == SUMS_READ_NEWS ? INT64_MAX :
 		    t->cursor->seq);
 	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = next_row(s, &row, &i)) == 1) {
 		t = &s->touch[i];
 		sums_count(t->cursor, 1);
@@ -124,8 +122,6 @@ read_ends(struct store *s, int64_t piece)
 		mysqldb_bind(s->db, sums_position(t));
 		mysqldb_bind(s->db, piece);
 	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = mysqldb_next(s->db)) == 1) {
 		n = mysqldb_column(s->db, 0);
 		/* Skips an item that was repeated to fill up the statement. */
@@ -170,8 +166,6 @@ read_pieces(struct store *s, enum statement n,
 		mysqldb_bind(s->db, end->from);
 		mysqldb_bind(s->db, n == ADDED ? t->since : end->upto);
 	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = next_row(s, &row, &i)) == 1)
 		reader->first(reader->arg, i, &row);
 	return more;
@@ -222,8 +216,6 @@ read_sums(struct store *s, const struct store_reader *reader)
 			    s->touch[i].idlen);
 			mysqldb_bind(s->db, s->touch[i].since);
 		}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	str_init(&bytes);
 	while ((more = mysqldb_next(s->db)) == 1) {
 		id = mysqldb_column_text(s->db, 0, &idlen);
@@ -265,8 +257,6 @@ read_recent(struct store *s, const struct store_reader *reader)
 		mysqldb_bind(s->db, t->cursor->newest);
 		mysqldb_bind(s->db, sums_sizes.recent);
 	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = next_row(s, &row, &i)) == 1)
 		if (row.date >= s->batch->recent)
 			sums_tell_instance(&row, &s->touch[i], i, reader);
@@ -373,8 +363,6 @@ store_read_values(struct store *s)
 		mysqldb_bind_text(s->db, v->id, v->idlen);
 		mysqldb_bind_text(s->db, v->value, v->valuelen);
 	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = mysqldb_next(s->db)) == 1) {
 		n = mysqldb_column(s->db, 0);
 		if (n >= 0 && (uint64_t)n < s->batch->nvalue)
@@ -400,8 +388,6 @@ store_read_pairs(struct store *s)
 		mysqldb_bind(s->db, p->kind);
 		mysqldb_bind(s->db, p->what);
 	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
 	while ((more = mysqldb_next(s->db)) == 1) {
 		n = mysqldb_column(s->db, 0);
 		if (n < 0 || (uint64_t)n >= s->batch->npair)
@@ -420,7 +406,7 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	size_t	i;
 
 	mysqldb_begin(s->db, CHANGES);
-	if (mysqldb_run(s->db) == -1 || mysqldb_next(s->db) != 1)
+	if (mysqldb_next(s->db) != 1)
 		return -1;
 	changes = mysqldb_column(s->db, 0);
 	newest = mysqldb_column(s->db, 1);
