@@ -214,49 +214,62 @@ mysqldb_rollback(struct mysqldb *db)
 
 /* --- statements --- */
 
+static void
+add_param(struct mysqldb_params *p, struct mysqldb_param param)
+{
+	p->param = alloc_room(p->param, p->count, &p->room,
+	    sizeof(p->param[0]));
+	p->param[p->count++] = param;
+}
+
 void
-mysqldb_begin(struct mysqldb *db, size_t statement)
+mysqldb_add(struct mysqldb_params *p, int64_t n)
+{
+	add_param(p, (struct mysqldb_param){ .number = n });
+}
+
+void
+mysqldb_add_text(struct mysqldb_params *p, const char *text, size_t len)
+{
+	add_param(p, (struct mysqldb_param){ .text = text, .len = len });
+}
+
+static void
+begin_with(struct mysqldb *db, size_t statement, struct mysqldb_params *p)
 {
 	db->current = statement;
+	db->params = p;
 	db->running = NULL;
 	db->ran = false;
-	db->nparam = db->items = 0;
+	db->items = 0;
 	db->changes = 0;
 	db->fault = MYSQLDB_NO_FAULT;
 }
 
-static struct mysqldb_param *
-new_param(struct mysqldb *db)
+void
+mysqldb_begin(struct mysqldb *db, size_t statement)
 {
-	db->param = alloc_room(db->param, db->nparam, &db->params,
-	    sizeof(db->param[0]));
-	return &db->param[db->nparam++];
+	begin_with(db, statement, &db->bound);
+	db->bound.count = 0;
 }
 
 void
 mysqldb_bind(struct mysqldb *db, int64_t n)
 {
-	struct mysqldb_param	*p = new_param(db);
-
-	p->text = NULL;
-	p->number = n;
+	mysqldb_add(&db->bound, n);
 }
 
 void
 mysqldb_bind_text(struct mysqldb *db, const char *text, size_t len)
 {
-	struct mysqldb_param	*p = new_param(db);
-
-	p->text = text;
-	p->len = (unsigned long)len;
-	p->binary = false;
+	mysqldb_add_text(&db->bound, text, len);
 }
 
 void
 mysqldb_bind_bytes(struct mysqldb *db, const void *bytes, size_t len)
 {
-	mysqldb_bind_text(db, bytes, len);
-	db->param[db->nparam - 1].binary = true;
+	add_param(&db->bound, (struct mysqldb_param){ .text = bytes,
+	    .len = len, .binary = true });
 }
 
 void
@@ -412,14 +425,14 @@ run_next(struct mysqldb *db)
 	if (s->item == NULL) {
 		if (db->ran)
 			return 0;
-		head = db->nparam;
+		head = db->params->count;
 	} else {
 		head = count_marks(s->first);
 		each = count_marks(s->item);
 		if (!db->ran)
 			db->done = head;
 		most = s->exact ? EXACT_MAX : ITEMS_MAX;
-		items = (db->nparam - db->done) / each;
+		items = (db->params->count - db->done) / each;
 		if (items == 0)
 			return 0;
 		if (items > most)
@@ -437,10 +450,10 @@ run_next(struct mysqldb *db)
 		return -1;
 	used = items * each;
 	for (i = 0; i < head; i++)
-		set_param(db, i, &db->param[i]);
+		set_param(db, i, &db->params->param[i]);
 	/* Where there is room for more items, the last one is repeated. */
 	for (i = 0; i < room * each; i++)
-		set_param(db, head + i, &db->param[db->done +
+		set_param(db, head + i, &db->params->param[db->done +
 		    (i < used ? i : used - each + i % each)]);
 	db->done += used;
 	return execute(db, stmt, head + room * each, s->columns) == 0 ? 1 : -1;
@@ -454,6 +467,13 @@ mysqldb_run(struct mysqldb *db)
 	while ((more = run_next(db)) == 1)
 		;
 	return more;
+}
+
+int
+mysqldb_run_with(struct mysqldb *db, size_t statement, struct mysqldb_params *p)
+{
+	begin_with(db, statement, p);
+	return mysqldb_run(db);
 }
 
 /* MariaDB has a number of seconds, MySQL one of milliseconds. */
@@ -485,7 +505,7 @@ mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len,
 {
 	db->fault = MYSQLDB_NO_FAULT;
 	db->foreign = true;
-	db->nparam = 0;
+	db->bound.count = 0;
 	if (db->once != NULL)
 		(void)mysql_stmt_close(db->once);
 	if ((db->once = mysql_stmt_init(db->conn)) == NULL)
@@ -499,12 +519,12 @@ mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len,
 int
 mysqldb_query_run(struct mysqldb *db, const char *columns)
 {
-	size_t	n = db->nparam, i;
+	size_t	n = db->bound.count, i;
 
 	db->fault = MYSQLDB_NO_FAULT;
 	for (i = 0; i < n; i++)
-		set_param(db, i, &db->param[i]);
-	db->nparam = 0;
+		set_param(db, i, &db->bound.param[i]);
+	db->bound.count = 0;
 	return execute(db, db->once, n, columns);
 }
 

@@ -78,15 +78,30 @@ int	mysqldb_exec(struct mysqldb *, const char *sql);
 /* Runs the statement: the first column of the first row; 0 without a row. */
 int	mysqldb_number(struct mysqldb *, const char *sql, int64_t *);
 
-/* --- statements: begin, bind …, then run, or next … for a result --- */
+/* --- parameters --- */
 
-void	mysqldb_begin(struct mysqldb *, size_t statement);
-void	mysqldb_bind(struct mysqldb *, int64_t);
+/* A list that the caller owns. It begins as zeros; free `param` at the end. */
+struct mysqldb_params {
+	struct mysqldb_param	*param;
+	size_t			 count;
+	size_t			 room;
+};
 
 /*
  * The bytes must stay valid until the statement has run, or its rows are
  * fetched.
  */
+void	mysqldb_add(struct mysqldb_params *, int64_t);
+void	mysqldb_add_text(struct mysqldb_params *, const char *, size_t);
+
+/* Runs a statement without a result, with these parameters. 0 or -1. */
+int	mysqldb_run_with(struct mysqldb *, size_t statement,
+	    struct mysqldb_params *);
+
+/* --- statements: begin, bind …, then run, or next … for a result --- */
+
+void	mysqldb_begin(struct mysqldb *, size_t statement);
+void	mysqldb_bind(struct mysqldb *, int64_t);
 void	mysqldb_bind_text(struct mysqldb *, const char *, size_t);
 void	mysqldb_bind_bytes(struct mysqldb *, const void *, size_t);
 

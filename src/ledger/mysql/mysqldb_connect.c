@@ -454,7 +454,7 @@ mysqldb_close(struct mysqldb *db)
 	if (db->conn != NULL)
 		mysql_close(db->conn);
 	free(db->prepared);
-	free(db->param);
+	free(db->bound.param);
 	free(db->bind);
 	free(db);
 }

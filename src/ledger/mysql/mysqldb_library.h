@@ -45,13 +45,12 @@ struct mysqldb {
 	MYSQL_STMT			*once;		/* for one use */
 	MYSQL_STMT			*running;
 	size_t				 current;
-	struct mysqldb_param		*param;
-	size_t				 nparam;
-	size_t				 params;	/* room */
+	struct mysqldb_params		*params;	/* the statement's */
+	struct mysqldb_params		 bound;		/* by mysqldb_bind */
 	MYSQL_BIND			*bind;
 	size_t				 binds;		/* room */
 	bool				 ran;		/* once, since begin */
-	size_t				 done;		/* of nparam */
+	size_t				 done;		/* of params */
 	size_t				 items;		/* last executed */
 	int64_t				 changes;
 	MYSQL_BIND			 result[COLUMNS_MAX];

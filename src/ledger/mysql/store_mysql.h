@@ -60,10 +60,13 @@ struct store_slot {
 	int64_t		count;		/* of batches, before this one */
 };
 
-/* A row to write. */
-struct store_append {
-	struct store_row	row;
-	int64_t			batch;	/* its number */
+/* What a batch writes when it commits: parameters of these statements. */
+enum store_queue {
+	QUEUE_ROWS,		/* APPEND */
+	QUEUE_VALUES,		/* SEE */
+	QUEUE_PAIRS,		/* LEARN */
+	QUEUE_HITS,		/* HIT + its kind, and so for each kind */
+	QUEUE__MAX = QUEUE_HITS + HIT_KIND__MAX
 };
 
 /* A foreign row to take in. */
@@ -78,13 +81,6 @@ struct store_end {
 	int64_t	from;		/* first date of this piece */
 	int64_t	upto;
 	int64_t	batch;		/* number of the id's newest batch */
-};
-
-struct store_count {		/* a hit */
-	enum hit_kind	 kind;
-	const char	*id;
-	size_t		 idlen;
-	int64_t		 seconds;
 };
 
 struct store_name {		/* the id of foreign rows, as inserted */
@@ -147,15 +143,8 @@ struct store {
 	bool			 disturbed;	/* others may have written */
 	struct store_batch	*batch;
 	size_t			 fetched;	/* by store_next_row */
-	struct store_append	*row;
-	size_t			 nrow;
-	size_t			 rows;		/* room */
-	struct store_value	*see;
-	size_t			 nsee;
-	size_t			 sees;		/* room */
-	struct store_pair	*pair;		/* to write */
-	size_t			 npair;
-	size_t			 pairs;		/* room */
+	struct mysqldb_params	 queue[QUEUE__MAX];
+	size_t			 nrow;		/* in QUEUE_ROWS */
 	struct store_taken	*taken;
 	size_t			 ntaken;
 	struct store_name	*name;
@@ -163,9 +152,6 @@ struct store {
 	size_t			 names;		/* room */
 	struct str		 names_text;
 	int64_t			 plenty;	/* foreign rows, if too many */
-	struct store_count	*hit;
-	size_t			 nhit;
-	size_t			 hits;		/* room */
 };
 
 /* --- store_mysql_base.c --- */

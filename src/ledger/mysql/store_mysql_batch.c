@@ -93,7 +93,9 @@ try_begin(struct store *s, struct store_batch *batch,
 	s->batch = batch;
 	s->touch = sorted = batch->touch;
 	s->ntouch = batch->ntouch;
-	s->nrow = s->nsee = s->npair = s->nhit = 0;
+	for (i = 0; i < QUEUE__MAX; i++)
+		s->queue[i].count = 0;
+	s->nrow = 0;
 	s->read_rows = false;
 	if (s->ntouch > s->room) {
 		s->room = s->ntouch * 2;
@@ -143,96 +145,59 @@ store_begin(struct store *s, struct store_batch *batch,
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
-	struct store_append	*a;
-	int64_t			 left = row->amount;
+	struct mysqldb_params	*q = &s->queue[QUEUE_ROWS];
+	int64_t			 left = row->amount, part;
 
 	s->touch[touch].cursor->rows++;
 	store_raise(s, touch);
 	do {
-		s->row = alloc_room(s->row, s->nrow, &s->rows,
-		    sizeof(s->row[0]));
-		a = &s->row[s->nrow++];
-		a->row = *row;
-		a->row.amount = sums_part(left, s->narrow);
-		a->batch = store_batch_of(s, touch) + 1;
-		left -= a->row.amount;
+		part = sums_part(left, s->narrow);
+		left -= part;
+		mysqldb_add_text(q, row->id, row->idlen);
+		mysqldb_add(q, row->date);
+		mysqldb_add(q, part);
+		if (row->instancelen > 0)
+			mysqldb_add_text(q, row->instance, row->instancelen);
+		else
+			mysqldb_add_text(q, "empty", 5);
+		mysqldb_add(q, row->tag);
+		mysqldb_add_text(q, row->state,
+		    str_utf8_cut(row->state, row->statelen, STATE_MAX));
+		mysqldb_add(q, store_batch_of(s, touch) + 1);
+		s->nrow++;
 	} while (left != 0);
 }
 
 void
 store_see(struct store *s, const struct store_value *v)
 {
-	s->see = alloc_room(s->see, s->nsee, &s->sees, sizeof(s->see[0]));
-	s->see[s->nsee++] = *v;
+	struct mysqldb_params	*q = &s->queue[QUEUE_VALUES];
+
+	mysqldb_add_text(q, v->id, v->idlen);
+	mysqldb_add_text(q, v->value, v->valuelen);
+	mysqldb_add(q, v->date);
+}
+
+void
+store_learn(struct store *s, const struct store_pair *p)
+{
+	struct mysqldb_params	*q = &s->queue[QUEUE_PAIRS];
+
+	mysqldb_add(q, p->who);
+	mysqldb_add(q, p->kind);
+	mysqldb_add(q, p->what);
+	mysqldb_add(q, p->known.first);
+	mysqldb_add(q, p->known.last);
 }
 
 void
 store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
     int64_t seconds)
 {
-	s->hit = alloc_room(s->hit, s->nhit, &s->hits, sizeof(s->hit[0]));
-	s->hit[s->nhit++] = (struct store_count){ kind, id, idlen, seconds };
-}
+	struct mysqldb_params	*q = &s->queue[QUEUE_HITS + (int)kind];
 
-void
-store_learn(struct store *s, const struct store_pair *p)
-{
-	s->pair = alloc_room(s->pair, s->npair, &s->pairs, sizeof(s->pair[0]));
-	s->pair[s->npair++] = *p;
-}
-
-static int
-write_rows(struct store *s)
-{
-	const struct store_row	*row;
-	size_t			 i;
-
-	mysqldb_begin(s->db, APPEND);
-	for (i = 0; i < s->nrow; i++) {
-		row = &s->row[i].row;
-		mysqldb_bind_text(s->db, row->id, row->idlen);
-		mysqldb_bind(s->db, row->date);
-		mysqldb_bind(s->db, row->amount);
-		if (row->instancelen > 0)
-			mysqldb_bind_text(s->db, row->instance,
-			    row->instancelen);
-		else
-			mysqldb_bind_text(s->db, "empty", 5);
-		mysqldb_bind(s->db, row->tag);
-		mysqldb_bind_text(s->db, row->state,
-		    str_utf8_cut(row->state, row->statelen, STATE_MAX));
-		mysqldb_bind(s->db, s->row[i].batch);
-	}
-	return mysqldb_run(s->db);
-}
-
-/* Values and pairs. */
-static int
-write_seen(struct store *s)
-{
-	const struct store_value	*v;
-	const struct store_pair		*p;
-	size_t				 i;
-
-	mysqldb_begin(s->db, SEE);
-	for (i = 0; i < s->nsee; i++) {
-		v = &s->see[i];
-		mysqldb_bind_text(s->db, v->id, v->idlen);
-		mysqldb_bind_text(s->db, v->value, v->valuelen);
-		mysqldb_bind(s->db, v->date);
-	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
-	mysqldb_begin(s->db, LEARN);
-	for (i = 0; i < s->npair; i++) {
-		p = &s->pair[i];
-		mysqldb_bind(s->db, p->who);
-		mysqldb_bind(s->db, p->kind);
-		mysqldb_bind(s->db, p->what);
-		mysqldb_bind(s->db, p->known.first);
-		mysqldb_bind(s->db, p->known.last);
-	}
-	return mysqldb_run(s->db);
+	mysqldb_add_text(q, id, idlen);
+	mysqldb_add(q, seconds);
 }
 
 /*
@@ -242,18 +207,8 @@ write_seen(struct store *s)
 static int
 write_hits(struct store *s, enum hit_kind kind)
 {
-	size_t	i;
-
-	if (s->spoilt)
-		return 0;
-	mysqldb_begin(s->db, HIT + (size_t)kind);
-	for (i = 0; i < s->nhit; i++) {
-		if (s->hit[i].kind != kind)
-			continue;
-		mysqldb_bind_text(s->db, s->hit[i].id, s->hit[i].idlen);
-		mysqldb_bind(s->db, s->hit[i].seconds);
-	}
-	if (mysqldb_run(s->db) == 0)
+	if (s->spoilt || mysqldb_run_with(s->db, HIT + (size_t)kind,
+	    &s->queue[QUEUE_HITS + (int)kind]) == 0)
 		return 0;
 	switch (store_result(s)) {
 	case STORE_BUSY:
@@ -267,25 +222,6 @@ write_hits(struct store *s, enum hit_kind kind)
 	}
 }
 
-/*
- * Whether the transaction has nothing to write but rows of mail_count: it has
- * only raised the count of STORE_ALL_SLOT.
- */
-static bool
-only_rows(const struct store *s)
-{
-	return s->alone && mysqldb_writes(s->db) == s->writes &&
-	    s->nsee == 0 && s->npair == 0 && s->nhit == 0;
-}
-
-/* An answer may depend on what the last batch recorded. */
-static enum store_result
-settled(struct store *s, enum store_result result)
-{
-	return result == STORE_OK && s->unflushed ? store_flush(s, true) :
-	    result;
-}
-
 enum store_result
 store_commit(struct store *s, bool *later)
 {
@@ -293,37 +229,43 @@ store_commit(struct store *s, bool *later)
 	enum hit_kind		kind;
 	int64_t			seq = 0;
 	size_t			i;
-	bool			good;
+	bool			good = true, more = false, only_rows, empty;
 
 	foreign_give_back(&s->foreign);
+	for (i = QUEUE_VALUES; i < QUEUE__MAX; i++)
+		more = more || s->queue[i].count > 0;
+	/* Beside the count of STORE_ALL_SLOT, which is raised already. */
+	only_rows = s->alone && !more && mysqldb_writes(s->db) == s->writes;
+	empty = only_rows && s->nrow == 0;
 	/* Other writes must be visible to what is read outside of a batch. */
-	*later = *later && s->other != NULL && s->nrow > 0 &&
-	    only_rows(s);
-	/* A commit would wait for the disk. */
-	if (s->nrow == 0 && only_rows(s))
-		return settled(s, mysqldb_rollback(s->db) == 0 ?
-		    STORE_OK : store_failed(s));
-	good = s->nrow == 0 || (store_write_raised(s) == 0 &&
-	    write_rows(s) == 0);
-	/*
-	 * Exact while auto_increment_increment (`step`) does not change: the
-	 * rows of one statement get numbers that are `step` apart.
-	 */
-	if (good && s->nrow > 0)
-		seq = mysqldb_inserted(s->db, s->step);
-	if (good && (s->nsee > 0 || s->npair > 0 || s->nhit > 0))
-		good = store_lock_ranges(s) == 0 && write_seen(s) == 0;
+	*later = *later && s->other != NULL && s->nrow > 0 && only_rows;
+	if (s->nrow > 0) {
+		good = store_write_raised(s) == 0 && mysqldb_run_with(s->db,
+		    APPEND, &s->queue[QUEUE_ROWS]) == 0;
+		/*
+		 * Exact while auto_increment_increment (`step`) does not
+		 * change: the rows of one statement get numbers that are `step`
+		 * apart.
+		 */
+		if (good)
+			seq = mysqldb_inserted(s->db, s->step);
+	}
+	if (good && more)
+		good = store_lock_ranges(s) == 0 && mysqldb_run_with(s->db, SEE,
+		    &s->queue[QUEUE_VALUES]) == 0 && mysqldb_run_with(s->db,
+		    LEARN, &s->queue[QUEUE_PAIRS]) == 0;
 	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
 		good = write_hits(s, kind) == 0;
 	*later = *later && good;
-	if (!*later)
-		result = store_end(s, good);
+	/* If there is nothing to write, a commit would wait for the disk. */
+	if (*later || empty)
+		result = (*later ? mysqldb_commit_begin(s->db) :
+		    mysqldb_rollback(s->db)) == 0 ? STORE_OK : store_failed(s);
 	else
-		result = mysqldb_commit_begin(s->db) == 0 ? STORE_OK :
-		    store_failed(s);
+		result = store_end(s, good);
 	if (result != STORE_OK)
 		return result;
-	if (s->alone)
+	if (s->alone && !empty)
 		s->left = s->base + 1;
 	if (s->nrow > 0) {
 		writers_own(&s->others, seq, (int64_t)s->nrow * s->step);
@@ -335,5 +277,8 @@ store_commit(struct store *s, bool *later)
 				    s->slot[s->place[i]].raised);
 		store_won(s);
 	}
-	return *later ? store_flush_begin(s) : settled(s, STORE_OK);
+	if (*later)
+		return store_flush_begin(s);
+	/* An answer may depend on what the last batch recorded. */
+	return s->unflushed ? store_flush(s, true) : STORE_OK;
 }

@@ -272,6 +272,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 void
 store_close(struct store *s)
 {
+	size_t	i;
+
 	if (s == NULL)
 		return;
 	mysqldb_close(s->builder);
@@ -288,10 +290,8 @@ store_close(struct store *s)
 	free(s->slot);
 	free(s->known);
 	free(s->end);
-	free(s->row);
-	free(s->see);
-	free(s->pair);
-	free(s->hit);
+	for (i = 0; i < QUEUE__MAX; i++)
+		free(s->queue[i].param);
 	free(s);
 }
 
