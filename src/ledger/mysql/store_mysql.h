@@ -60,19 +60,18 @@ struct store_slot {
 	int64_t		count;		/* of batches, before this one */
 };
 
-/* What a batch writes when it commits: parameters of these statements. */
+/*
+ * Parameters of statements: what a batch writes when it commits, and the
+ * foreign rows to take in.
+ */
 enum store_queue {
 	QUEUE_ROWS,		/* APPEND */
 	QUEUE_VALUES,		/* SEE */
 	QUEUE_PAIRS,		/* LEARN */
 	QUEUE_HITS,		/* HIT + its kind, and so for each kind */
-	QUEUE__MAX = QUEUE_HITS + HIT_KIND__MAX
-};
-
-/* A foreign row to take in. */
-struct store_taken {
-	int64_t		seq;
-	uint32_t	slot;		/* of its id */
+	QUEUE_COPY = QUEUE_HITS + HIT_KIND__MAX,	/* TAKE_COPY */
+	QUEUE_DROP,		/* TAKE_DROP */
+	QUEUE__MAX
 };
 
 /* An id whose first reading goes on in this batch. */
@@ -145,8 +144,6 @@ struct store {
 	size_t			 fetched;	/* by store_next_row */
 	struct mysqldb_params	 queue[QUEUE__MAX];
 	size_t			 nrow;		/* in QUEUE_ROWS */
-	struct store_taken	*taken;
-	size_t			 ntaken;
 	struct store_name	*name;
 	size_t			 nname;
 	size_t			 names;		/* room */
@@ -238,21 +235,14 @@ int64_t	store_batch_of(const struct store *, size_t touch);
 /* For a touch that is loaded: whether the cache has every row of its id. */
 bool	store_knows(const struct store *, size_t touch);
 
-/*
- * Says that this batch writes rows of touch[i], with the next number;
- * store_write_raised writes the counts of all such ids.
- */
-void	store_raise(struct store *, size_t touch);
+/* Adds 1 to the counts of the slots that are `raised`. */
 int	store_write_raised(struct store *);
 
-/* The row of mail_lock for an id. */
-uint32_t store_slot_of(const char *id, size_t idlen);
-
 /*
- * For foreign rows that are taken in: store_slots_add collects their slots,
- * store_raise_slots adds 1 to the count of each.
+ * For rows of no batch: collect the slots of their ids, which are returned,
+ * then add 1 to the counts of all of them.
  */
-void	store_slots_add(struct store *, uint32_t slot);
+uint32_t store_slots_add(struct store *, const char *id, size_t idlen);
 int	store_raise_slots(struct store *);
 
 /* --- store_mysql_read.c: in the transaction, under the locks --- */

@@ -93,7 +93,7 @@ try_begin(struct store *s, struct store_batch *batch,
 	s->batch = batch;
 	s->touch = sorted = batch->touch;
 	s->ntouch = batch->ntouch;
-	for (i = 0; i < QUEUE__MAX; i++)
+	for (i = 0; i < QUEUE_COPY; i++)
 		s->queue[i].count = 0;
 	s->nrow = 0;
 	s->read_rows = false;
@@ -149,7 +149,7 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	int64_t			 left = row->amount, part;
 
 	s->touch[touch].cursor->rows++;
-	store_raise(s, touch);
+	s->slot[s->place[touch]].raised = true;
 	do {
 		part = sums_part(left, s->narrow);
 		left -= part;
@@ -232,7 +232,7 @@ store_commit(struct store *s, bool *later)
 	bool			good = true, more = false, only_rows, empty;
 
 	foreign_give_back(&s->foreign);
-	for (i = QUEUE_VALUES; i < QUEUE__MAX; i++)
+	for (i = QUEUE_VALUES; i < QUEUE_COPY; i++)
 		more = more || s->queue[i].count > 0;
 	/* Beside the count of STORE_ALL_SLOT, which is raised already. */
 	only_rows = s->alone && !more && mysqldb_writes(s->db) == s->writes;

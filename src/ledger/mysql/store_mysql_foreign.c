@@ -155,62 +155,48 @@ store_read_foreign(struct store *s, const struct store_reader *reader)
 
 /* --- between batches --- */
 
-/* Locks some rows, and finds their slots. */
-static int
-pick(struct store *s)
+/*
+ * Locks some rows, and adds to the counts of their ids' slots. A row gets its
+ * number by being copied.
+ */
+enum store_result
+store_take_in(struct store *s, bool idle)
 {
-	const char	*id;
-	size_t		 idlen;
-	int		 more;
+	struct mysqldb_params	*copy = &s->queue[QUEUE_COPY];
+	struct mysqldb_params	*drop = &s->queue[QUEUE_DROP];
+	enum store_result	 result;
+	const char		*id;
+	int64_t			 slot, n = 0;
+	size_t			 idlen;
+	int			 more;
 
-	if (s->taken == NULL)
-		s->taken = alloc_zero((size_t)sums_sizes.step,
-		    sizeof(s->taken[0]));
-	s->ntaken = 0;
-	s->nslot = 0;
+	if (!foreign_due(&s->foreign, idle))
+		return STORE_OK;
+	if (store_lock_all(s) == -1)
+		goto fail;
+	s->nslot = copy->count = drop->count = 0;
+	mysqldb_add(copy, s->foreign.fold);
+	mysqldb_add(copy, s->base);
 	mysqldb_begin(s->db, s->skips ? TAKE_PICK_FREE : TAKE_PICK);
 	mysqldb_bind(s->db, s->foreign.fold);
 	mysqldb_bind(s->db, sums_sizes.step);
 	while ((more = mysqldb_next(s->db)) == 1) {
-		id = mysqldb_column_text(s->db, 1, &idlen);
-		if (id == NULL || s->ntaken == (size_t)sums_sizes.step)
+		if ((id = mysqldb_column_text(s->db, 1, &idlen)) == NULL)
 			continue;
-		s->taken[s->ntaken].seq = mysqldb_column(s->db, 0);
-		s->taken[s->ntaken].slot = store_slot_of(id, idlen);
-		store_slots_add(s, s->taken[s->ntaken++].slot);
+		slot = store_slots_add(s, id, idlen);
+		mysqldb_add(copy, mysqldb_column(s->db, 0));
+		mysqldb_add(copy, slot);
+		mysqldb_add(drop, mysqldb_column(s->db, 0));
+		n++;
 	}
-	return more;
-}
-
-/* A row gets its number by being copied. */
-enum store_result
-store_take_in(struct store *s, bool idle)
-{
-	enum store_result	result;
-	size_t			i;
-
-	if (!foreign_due(&s->foreign, idle))
-		return STORE_OK;
-	if (store_lock_all(s) == -1 || pick(s) == -1 ||
-	    store_raise_slots(s) == -1)
+	if (more == -1 || store_raise_slots(s) == -1 ||
+	    mysqldb_run_with(s->db, TAKE_COPY, copy) == -1 ||
+	    mysqldb_run_with(s->db, TAKE_DROP, drop) == -1 ||
+	    mysqldb_commit(s->db) == -1)
 		goto fail;
-	mysqldb_begin(s->db, TAKE_COPY);
-	mysqldb_bind(s->db, s->foreign.fold);
-	mysqldb_bind(s->db, s->base);
-	for (i = 0; i < s->ntaken; i++) {
-		mysqldb_bind(s->db, s->taken[i].seq);
-		mysqldb_bind(s->db, s->taken[i].slot);
-	}
-	if (mysqldb_run(s->db) == -1)
-		goto fail;
-	mysqldb_begin(s->db, TAKE_DROP);
-	for (i = 0; i < s->ntaken; i++)
-		mysqldb_bind(s->db, s->taken[i].seq);
-	if (mysqldb_run(s->db) == -1 || mysqldb_commit(s->db) == -1)
-		goto fail;
-	s->foreign.there = s->ntaken == (size_t)sums_sizes.step;
-	s->plenty = s->foreign.there ? s->plenty - (int64_t)s->ntaken : 0;
-	foreign_taken(&s->foreign, s->ntaken > 0);
+	s->foreign.there = n == sums_sizes.step;
+	s->plenty = s->foreign.there ? s->plenty - n : 0;
+	foreign_taken(&s->foreign, n > 0);
 	return STORE_OK;
  fail:
 	result = store_failed(s);

@@ -54,17 +54,6 @@ slot_order(const void *a, const void *b)
 	return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
-/*
- * Every daemon must compute the same row, so the key of the hash is no secret.
- */
-uint32_t
-store_slot_of(const char *id, size_t idlen)
-{
-	static const uint64_t	key[2] = { 0, 0 };
-
-	return (uint32_t)(map_siphash(key, id, idlen) % STORE_SLOTS);
-}
-
 static struct store_slot *
 slot_find(const struct store *s, uint32_t slot)
 {
@@ -144,12 +133,19 @@ store_lock_all(struct store *s)
 	return lock_one(s, LOCK, STORE_ALL_SLOT, &s->base);
 }
 
-void
-store_slots_add(struct store *s, uint32_t slot)
+/*
+ * Every daemon must compute the same row, so the key of the hash is no secret.
+ */
+uint32_t
+store_slots_add(struct store *s, const char *id, size_t idlen)
 {
-	s->slot = alloc_room(s->slot, s->nslot, &s->slots,
-	    sizeof(s->slot[0]));
+	static const uint64_t	key[2] = { 0, 0 };
+	uint32_t		slot;
+
+	slot = (uint32_t)(map_siphash(key, id, idlen) % STORE_SLOTS);
+	s->slot = alloc_room(s->slot, s->nslot, &s->slots, sizeof(s->slot[0]));
 	s->slot[s->nslot++] = (struct store_slot){ .slot = slot };
+	return slot;
 }
 
 int
@@ -161,10 +157,9 @@ store_lock(struct store *s)
 	if (s->ntouch == 0)
 		return 0;
 	s->nslot = 0;
-	for (i = 0; i < s->ntouch; i++) {
-		s->place[i] = store_slot_of(s->touch[i].id, s->touch[i].idlen);
-		store_slots_add(s, s->place[i]);
-	}
+	for (i = 0; i < s->ntouch; i++)
+		s->place[i] = store_slots_add(s, s->touch[i].id,
+		    s->touch[i].idlen);
 	sort_slots(s);
 	if (s->alone) {
 		/* Locks STORE_ALL_SLOT, and adds 1 to its count. */
@@ -219,12 +214,6 @@ store_knows(const struct store *s, size_t touch)
 {
 	return s->touch[touch].cursor->newest >= s->quiet +
 	    s->slot[s->place[touch]].count;
-}
-
-void
-store_raise(struct store *s, size_t touch)
-{
-	s->slot[s->place[touch]].raised = true;
 }
 
 int

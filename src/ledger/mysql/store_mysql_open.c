@@ -283,7 +283,6 @@ store_close(struct store *s)
 	foreign_clear(&s->foreign);
 	str_clear(&s->names_text);
 	free(s->name);
-	free(s->taken);
 	free(s->each);
 	free(s->order);
 	free(s->place);
