@@ -77,9 +77,7 @@ enum store_queue {
 /* An id whose first reading goes on in this batch. */
 struct store_end {
 	size_t	touch;
-	int64_t	from;		/* first date of this piece */
-	int64_t	upto;
-	int64_t	batch;		/* number of the id's newest batch */
+	int64_t	upto;		/* last date of this piece */
 };
 
 struct store_name {		/* the id of foreign rows, as inserted */
@@ -109,11 +107,9 @@ struct store {
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 cluster;	/* Galera */
-	struct mono		 rivals;	/* until then store_yield waits
-						   for other nodes */
-	struct mono		 begun;		/* when the batch began */
-	int64_t			 took;		/* by the last batch that won,
-						   ms; 0: none since the wait */
+	struct mono		 rivals;	/* batches yield until then */
+	struct mono		 begun;		/* the batch */
+	int64_t			 took;		/* ms, the last that won; 0 */
 	bool			 unlocked;	/* mail_lock lacks rows */
 	int64_t			 left;		/* `base` after our last batch,
 						   if alone; else -1 */
@@ -154,13 +150,10 @@ struct store {
 /* --- store_mysql_base.c --- */
 
 /*
- * For a cluster, so that daemons on several nodes take turns. store_yield: a
- * batch begins, and may wait here. store_rival: another node's daemon uses the
- * same ids, or its batch made this one fail. store_won: the batch is committed.
+ * On a cluster: another node's daemon uses the same ids, or its batch made this
+ * one fail. For a while, batches of this daemon yield.
  */
-void	store_yield(struct store *);
 void	store_rival(struct store *);
-void	store_won(struct store *);
 
 /* The result for mysqldb_fault(); copies its text for store_error(). */
 enum store_result	store_result(struct store *);
@@ -263,8 +256,9 @@ int	store_read_first(struct store *, const struct store_reader *);
 
 /* Writes the sums of an id that has many rows. */
 int	store_keep_sums(struct store *, const struct store_reader *);
-int	store_read_values(struct store *);
-int	store_read_pairs(struct store *);
+
+/* Values and pairs. */
+int	store_read_seen(struct store *);
 
 /* --- store_mysql_foreign.c --- */
 

@@ -1,5 +1,3 @@
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ledger/mysql/store_mysql.h"
@@ -7,28 +5,9 @@
 
 /* What the other files of this store call. */
 
-/* --- rivals --- */
-
-/*
- * When daemons on different nodes compete for an id, the quickest would win
- * each time, and the others would miss the deadlines of their requests. So a
- * daemon that has won waits for about as long as its batch took. The others run
- * their batches meanwhile.
- */
 #define RIVALS_MS	10000
-#define YIELD_MS	100		/* at most */
 
-void
-store_yield(struct store *s)
-{
-	int64_t	most = s->took * 3 < YIELD_MS ? s->took * 3 : YIELD_MS;
-
-	if (s->took > 0 && !clock_passed(s->rivals, clock_mono()))
-		(void)poll(NULL, 0, (int)arc4random_uniform((uint32_t)most +
-		    1));
-	s->took = 0;
-	s->begun = clock_mono();
-}
+/* --- faults --- */
 
 void
 store_rival(struct store *s)
@@ -36,15 +15,6 @@ store_rival(struct store *s)
 	if (s->cluster)
 		s->rivals = clock_after(clock_mono(), RIVALS_MS);
 }
-
-void
-store_won(struct store *s)
-{
-	if (s->cluster)
-		s->took = (clock_mono().ns - s->begun.ns) / 1000000 + 1;
-}
-
-/* --- faults --- */
 
 enum store_result
 store_result(struct store *s)
@@ -71,6 +41,14 @@ store_no_lock(struct store *s)
 	    sizeof(s->error));
 	s->unlocked = true;
 	return -1;
+}
+
+void
+store_rollback(struct store *s)
+{
+	foreign_give_back(&s->foreign);
+	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
+		(void)mysqldb_rollback(s->db);
 }
 
 enum store_result

@@ -1,5 +1,5 @@
+#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ledger/schema.h"
 #include "ledger/mysql/store_mysql.h"
@@ -50,15 +50,13 @@
  */
 #define STATE_MAX	64		/* schema.c */
 
-/* --- faults --- */
-
-void
-store_rollback(struct store *s)
-{
-	foreign_give_back(&s->foreign);
-	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
-		(void)mysqldb_rollback(s->db);
-}
+/*
+ * When daemons on different nodes of a cluster compete for an id, the quickest
+ * would win each time, and the others would miss the deadlines of their
+ * requests. So a daemon that has won waits for about as long as its batch took.
+ * The others run their batches meanwhile.
+ */
+#define YIELD_MS	100		/* at most */
 
 /* --- the ids of a batch --- */
 
@@ -81,6 +79,7 @@ try_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
 	enum store_result	result;
+	int64_t			most;
 	size_t			i;
 
 	if (s->spoilt)
@@ -89,7 +88,13 @@ try_begin(struct store *s, struct store_batch *batch,
 		return STORE_LOST;
 	if (batch->forgotten)
 		reader->changed(reader->arg);
-	store_yield(s);
+	if (s->took > 0 && !clock_passed(s->rivals, clock_mono())) {
+		most = s->took * 3 < YIELD_MS ? s->took * 3 : YIELD_MS;
+		(void)poll(NULL, 0, (int)arc4random_uniform((uint32_t)most +
+		    1));
+	}
+	s->took = 0;
+	s->begun = clock_mono();
 	s->batch = batch;
 	s->touch = sorted = batch->touch;
 	s->ntouch = batch->ntouch;
@@ -113,8 +118,7 @@ try_begin(struct store *s, struct store_batch *batch,
 	    store_read_news(s, reader) == 0 &&
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&
-	    store_read_values(s) == 0 &&
-	    store_read_pairs(s) == 0 &&
+	    store_read_seen(s) == 0 &&
 	    store_keep_sums(s, reader) == 0 &&
 	    store_read_foreign(s, reader) == 0) {
 		foreign_tell(&s->foreign, reader);
@@ -275,7 +279,8 @@ store_commit(struct store *s, bool *later)
 				s->touch[i].cursor->newest =
 				    store_batch_of(s, i) + (s->alone ||
 				    s->slot[s->place[i]].raised);
-		store_won(s);
+		if (s->cluster)
+			s->took = (clock_mono().ns - s->begun.ns) / 1000000 + 1;
 	}
 	if (*later)
 		return store_flush_begin(s);

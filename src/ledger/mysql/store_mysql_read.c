@@ -106,7 +106,6 @@ static int
 read_ends(struct store *s, int64_t piece)
 {
 	const struct store_touch	*t;
-	struct store_end		*end;
 	int64_t				 n;
 	size_t				 i;
 	int				 more;
@@ -128,11 +127,8 @@ read_ends(struct store *s, int64_t piece)
 		if (n < 0 || (uint64_t)n >= s->ntouch || (s->nend > 0 &&
 		    s->end[s->nend - 1].touch == (size_t)n))
 			continue;
-		end = &s->end[s->nend++];
-		end->touch = (size_t)n;
-		end->batch = store_batch_of(s, end->touch);
-		end->from = sums_position(&s->touch[n]);
-		end->upto = mysqldb_column(s->db, 1);
+		s->end[s->nend++] = (struct store_end){ .touch = (size_t)n,
+		    .upto = mysqldb_column(s->db, 1) };
 	}
 	return more;
 }
@@ -163,7 +159,7 @@ read_pieces(struct store *s, enum statement n,
 		mysqldb_bind_text(s->db, t->id, t->idlen);
 		if (n == ADDED)
 			mysqldb_bind(s->db, t->cursor->base);
-		mysqldb_bind(s->db, end->from);
+		mysqldb_bind(s->db, sums_position(t));
 		mysqldb_bind(s->db, n == ADDED ? t->since : end->upto);
 	}
 	while ((more = next_row(s, &row, &i)) == 1)
@@ -189,7 +185,7 @@ store_read_first(struct store *s, const struct store_reader *reader)
 	for (i = 0; i < s->nend; i++) {
 		end = &s->end[i];
 		c = s->touch[end->touch].cursor;
-		sums_end_piece(c, end->upto, end->batch);
+		sums_end_piece(c, end->upto, store_batch_of(s, end->touch));
 		if (c->loaded)
 			c->ended = clock_mono().ns;
 	}
@@ -348,9 +344,10 @@ store_keep_sums(struct store *s, const struct store_reader *reader)
 /* --- values and pairs, and what others changed --- */
 
 int
-store_read_values(struct store *s)
+store_read_seen(struct store *s)
 {
 	struct store_value	*v;
+	struct store_pair	*p;
 	int64_t			 n;
 	size_t			 i;
 	int			 more;
@@ -368,17 +365,8 @@ store_read_values(struct store *s)
 		if (n >= 0 && (uint64_t)n < s->batch->nvalue)
 			s->batch->value[n].date = mysqldb_column(s->db, 1);
 	}
-	return more;
-}
-
-int
-store_read_pairs(struct store *s)
-{
-	struct store_pair	*p;
-	int64_t			 n;
-	size_t			 i;
-	int			 more;
-
+	if (more == -1)
+		return -1;
 	mysqldb_begin(s->db, PAIR);
 	for (i = 0; i < s->batch->npair; i++) {
 		p = &s->batch->pair[i];
