@@ -13,24 +13,6 @@
 
 /* --- faults --- */
 
-enum mysqldb_fault
-mysqldb_fault(const struct mysqldb *db)
-{
-	return db->fault;
-}
-
-const char *
-mysqldb_error(const struct mysqldb *db)
-{
-	return db->error;
-}
-
-const char *
-mysqldb_place(const struct mysqldb *db)
-{
-	return db->place;
-}
-
 /*
  * Error numbers of the servers and the libraries. LOST includes faults that
  * only another connection can mend: the server takes no writes, or our tables
@@ -101,7 +83,7 @@ fail(struct mysqldb *db, unsigned int number, const char *text)
 int
 mysqldb_failed(struct mysqldb *db)
 {
-	return fail(db, mysql_errno(db->conn), mysql_error(db->conn));
+	return fail(db, mysql_errno(db->lib->conn), mysql_error(db->lib->conn));
 }
 
 static int
@@ -110,18 +92,12 @@ failed_statement(struct mysqldb *db, MYSQL_STMT *stmt)
 	return fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
 }
 
-int
-mysqldb_fd(const struct mysqldb *db)
-{
-	return (int)SOCKET_OF(db->conn);
-}
-
 /* The input may be a TLS record without data for us. */
 bool
 mysqldb_ended(struct mysqldb *db)
 {
 	db->foreign = false;
-	return mysql_ping(db->conn) != 0 && mysqldb_failed(db) == -1;
+	return mysql_ping(db->lib->conn) != 0 && mysqldb_failed(db) == -1;
 }
 
 /* --- plain SQL --- */
@@ -132,11 +108,11 @@ mysqldb_exec(struct mysqldb *db, const char *sql)
 	MYSQL_RES	*result;
 
 	db->fault = MYSQLDB_NO_FAULT;
-	if (mysql_query(db->conn, sql) != 0)
+	if (mysql_query(db->lib->conn, sql) != 0)
 		return mysqldb_failed(db);
-	if ((result = mysql_store_result(db->conn)) != NULL)
+	if ((result = mysql_store_result(db->lib->conn)) != NULL)
 		mysql_free_result(result);
-	return mysql_errno(db->conn) == 0 ? 0 : mysqldb_failed(db);
+	return mysql_errno(db->lib->conn) == 0 ? 0 : mysqldb_failed(db);
 }
 
 int
@@ -147,8 +123,8 @@ mysqldb_number(struct mysqldb *db, const char *sql, int64_t *out)
 
 	*out = 0;
 	db->fault = MYSQLDB_NO_FAULT;
-	if (mysql_query(db->conn, sql) != 0 ||
-	    (result = mysql_store_result(db->conn)) == NULL)
+	if (mysql_query(db->lib->conn, sql) != 0 ||
+	    (result = mysql_store_result(db->lib->conn)) == NULL)
 		return mysqldb_failed(db);
 	if ((row = mysql_fetch_row(result)) != NULL && row[0] != NULL)
 		(void)num_parse(row[0], strlen(row[0]), INT64_MIN, INT64_MAX,
@@ -162,7 +138,7 @@ mysqldb_commit(struct mysqldb *db)
 {
 	db->fault = MYSQLDB_NO_FAULT;
 	db->foreign = false;
-	return mysql_commit(db->conn) == 0 ? 0 : mysqldb_failed(db);
+	return mysql_commit(db->lib->conn) == 0 ? 0 : mysqldb_failed(db);
 }
 
 int
@@ -172,8 +148,8 @@ mysqldb_commit_begin(struct mysqldb *db)
 
 	db->fault = MYSQLDB_NO_FAULT;
 	db->foreign = false;
-	return mysql_send_query(db->conn, commit, sizeof(commit) - 1) == 0 ?
-	    0 : mysqldb_failed(db);
+	return mysql_send_query(db->lib->conn, commit,
+	    sizeof(commit) - 1) == 0 ? 0 : mysqldb_failed(db);
 }
 
 int
@@ -181,13 +157,14 @@ mysqldb_committed(struct mysqldb *db, bool wait)
 {
 	if (!wait && !mysqldb_input(db))
 		return 0;
-	return mysql_read_query_result(db->conn) == 0 ? 1 : mysqldb_failed(db);
+	return mysql_read_query_result(db->lib->conn) == 0 ? 1 :
+	    mysqldb_failed(db);
 }
 
 bool
 mysqldb_input(const struct mysqldb *db)
 {
-	struct pollfd	p = { mysqldb_fd(db), POLLIN, 0 };
+	struct pollfd	p = { db->fd, POLLIN, 0 };
 
 	return poll(&p, 1, 0) == 1;
 }
@@ -206,8 +183,8 @@ int
 mysqldb_rollback(struct mysqldb *db)
 {
 	db->foreign = false;
-	if (mysql_rollback(db->conn) == 0 ||
-	    mysql_errno(db->conn) == ROLLED_BACK)
+	if (mysql_rollback(db->lib->conn) == 0 ||
+	    mysql_errno(db->lib->conn) == ROLLED_BACK)
 		return 0;
 	return mysqldb_failed(db);
 }
@@ -239,7 +216,7 @@ begin_with(struct mysqldb *db, size_t statement, struct mysqldb_params *p)
 {
 	db->current = statement;
 	db->params = p;
-	db->running = NULL;
+	db->lib->running = NULL;
 	db->ran = false;
 	db->items = 0;
 	db->changes = 0;
@@ -272,21 +249,6 @@ mysqldb_bind_bytes(struct mysqldb *db, const void *bytes, size_t len)
 	    .len = len, .binary = true });
 }
 
-void
-mysqldb_prepare_outside(struct mysqldb *db)
-{
-	db->outside = true;
-}
-
-bool
-mysqldb_prepared_inside(struct mysqldb *db)
-{
-	bool	inside = db->inside;
-
-	db->inside = false;
-	return inside;
-}
-
 /* The current statement, prepared for so many items. */
 static MYSQL_STMT *
 prepared_statement(struct mysqldb *db, const struct mysqldb_statement *s,
@@ -297,13 +259,13 @@ prepared_statement(struct mysqldb *db, const struct mysqldb_statement *s,
 	size_t		 i;
 	bool		 inside;
 
-	if (db->once != NULL)
-		(void)mysql_stmt_close(db->once);
-	db->once = NULL;
-	place = &db->prepared[db->current * EXACT_MAX + class];
+	if (db->lib->once != NULL)
+		(void)mysql_stmt_close(db->lib->once);
+	db->lib->once = NULL;
+	place = &db->lib->prepared[db->current * EXACT_MAX + class];
 	if (*place != NULL)
 		return *place;
-	inside = (db->conn->server_status & SERVER_STATUS_IN_TRANS) != 0;
+	inside = (db->lib->conn->server_status & SERVER_STATUS_IN_TRANS) != 0;
 	str_init(&sql);
 	str_adds(&sql, s->first);
 	for (i = 0; i < items; i++) {
@@ -311,7 +273,7 @@ prepared_statement(struct mysqldb *db, const struct mysqldb_statement *s,
 		str_adds(&sql, s->item);
 	}
 	str_adds(&sql, s->last != NULL ? s->last : "");
-	if ((stmt = mysql_stmt_init(db->conn)) == NULL)
+	if ((stmt = mysql_stmt_init(db->lib->conn)) == NULL)
 		(void)mysqldb_failed(db);
 	else if (mysql_stmt_prepare(stmt, sql.data,
 	    (unsigned long)sql.len) != 0) {
@@ -333,8 +295,9 @@ set_param(struct mysqldb *db, size_t at, struct mysqldb_param *p)
 {
 	MYSQL_BIND	*b;
 
-	db->bind = alloc_room(db->bind, at, &db->binds, sizeof(db->bind[0]));
-	b = &db->bind[at];
+	db->lib->bind = alloc_room(db->lib->bind, at, &db->lib->binds,
+	    sizeof(*b));
+	b = &db->lib->bind[at];
 	memset(b, 0, sizeof(*b));
 	if (p->text != NULL) {
 		/* The library only reads a parameter's buffer. */
@@ -359,12 +322,12 @@ execute(struct mysqldb *db, MYSQL_STMT *stmt, size_t n, const char *columns)
 	MYSQL_BIND	*b;
 	size_t		 fields = mysql_stmt_field_count(stmt), i;
 
-	db->running = stmt;
-	if (mysql_stmt_param_count(stmt) != n || fields > COLUMNS_MAX)
+	db->lib->running = stmt;
+	if (mysql_stmt_param_count(stmt) != n || fields > MYSQLDB_COLUMNS)
 		return fail(db, 0, "too many parameters or columns");
 	if (fields == 0)
 		db->writes++;
-	if ((n > 0 && mysql_stmt_bind_param(stmt, db->bind) != 0) ||
+	if ((n > 0 && mysql_stmt_bind_param(stmt, db->lib->bind) != 0) ||
 	    mysql_stmt_execute(stmt) != 0)
 		return failed_statement(db, stmt);
 	if (db->beside != NULL && mysqldb_input(db->beside))
@@ -373,30 +336,24 @@ execute(struct mysqldb *db, MYSQL_STMT *stmt, size_t n, const char *columns)
 		db->changes += (int64_t)mysql_stmt_affected_rows(stmt);
 		return 0;
 	}
-	memset(db->result, 0, sizeof(db->result));
+	memset(db->lib->result, 0, sizeof(db->lib->result));
 	for (i = 0; i < fields; i++) {
-		b = &db->result[i];
+		b = &db->lib->result[i];
 		b->length = &db->len[i];
-		b->is_null = &db->null[i];
+		b->is_null = &db->lib->null[i];
 		if (i < strlen(columns) && columns[i] == 'n') {
 			b->buffer_type = MYSQL_TYPE_LONGLONG;
 			b->buffer = &db->number[i];
 		} else {
 			b->buffer_type = MYSQL_TYPE_STRING;
 			b->buffer = db->text[i];
-			b->buffer_length = TEXT_MAX;
+			b->buffer_length = MYSQLDB_TEXT;
 		}
 	}
-	if (mysql_stmt_bind_result(stmt, db->result) != 0 ||
+	if (mysql_stmt_bind_result(stmt, db->lib->result) != 0 ||
 	    mysql_stmt_store_result(stmt) != 0)
 		return failed_statement(db, stmt);
 	return 0;
-}
-
-bool
-mysqldb_takes_items(const struct mysqldb *db)
-{
-	return db->statement[db->current].item != NULL;
 }
 
 /* The parameters in SQL of ours, where no other '?' stands. */
@@ -487,8 +444,7 @@ mysqldb_query_bound(struct mysqldb *db, int64_t ms)
 		sql = db->milliseconds ? alloc_printf("SET SESSION"
 		    " max_execution_time = %lld", (long long)ms) :
 		    alloc_printf("SET SESSION max_statement_time ="
-		    " %lld.%03lld", (long long)ms / 1000,
-		    (long long)ms % 1000);
+		    " %lld.%03lld", (long long)ms / 1000, (long long)ms % 1000);
 		ret = mysqldb_exec(db, sql);
 		free(sql);
 		if (db->fault == MYSQLDB_FAULT_LOST)
@@ -506,13 +462,13 @@ mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len,
 	db->fault = MYSQLDB_NO_FAULT;
 	db->foreign = true;
 	db->bound.count = 0;
-	if (db->once != NULL)
-		(void)mysql_stmt_close(db->once);
-	if ((db->once = mysql_stmt_init(db->conn)) == NULL)
+	if (db->lib->once != NULL)
+		(void)mysql_stmt_close(db->lib->once);
+	if ((db->lib->once = mysql_stmt_init(db->lib->conn)) == NULL)
 		return mysqldb_failed(db);
-	if (mysql_stmt_prepare(db->once, sql, (unsigned long)len) != 0)
-		return failed_statement(db, db->once);
-	*params = mysql_stmt_param_count(db->once);
+	if (mysql_stmt_prepare(db->lib->once, sql, (unsigned long)len) != 0)
+		return failed_statement(db, db->lib->once);
+	*params = mysql_stmt_param_count(db->lib->once);
 	return 0;
 }
 
@@ -525,7 +481,7 @@ mysqldb_query_run(struct mysqldb *db, const char *columns)
 	for (i = 0; i < n; i++)
 		set_param(db, i, &db->bound.param[i]);
 	db->bound.count = 0;
-	return execute(db, db->once, n, columns);
+	return execute(db, db->lib->once, n, columns);
 }
 
 int
@@ -534,9 +490,9 @@ mysqldb_query_over(struct mysqldb *db)
 	int	more;
 
 	do {
-		(void)mysql_stmt_free_result(db->once);
-	} while ((more = mysql_stmt_next_result(db->once)) == 0);
-	return more == -1 ? 0 : failed_statement(db, db->once);
+		(void)mysql_stmt_free_result(db->lib->once);
+	} while ((more = mysql_stmt_next_result(db->lib->once)) == 0);
+	return more == -1 ? 0 : failed_statement(db, db->lib->once);
 }
 
 int
@@ -545,20 +501,20 @@ mysqldb_next(struct mysqldb *db)
 	int	more;
 
 	for (;;) {
-		if (db->running == NULL && (more = run_next(db)) != 1)
+		if (db->lib->running == NULL && (more = run_next(db)) != 1)
 			return more;
-		switch (mysql_stmt_fetch(db->running)) {
+		switch (mysql_stmt_fetch(db->lib->running)) {
 		case 0:
 		case MYSQL_DATA_TRUNCATED:
 			return 1;
 		case MYSQL_NO_DATA:
-			(void)mysql_stmt_free_result(db->running);
-			if (db->running == db->once)
+			(void)mysql_stmt_free_result(db->lib->running);
+			if (db->lib->running == db->lib->once)
 				return 0;
-			db->running = NULL;
+			db->lib->running = NULL;
 			break;
 		default:
-			return failed_statement(db, db->running);
+			return failed_statement(db, db->lib->running);
 		}
 	}
 }
@@ -566,14 +522,14 @@ mysqldb_next(struct mysqldb *db)
 int64_t
 mysqldb_column(const struct mysqldb *db, size_t i)
 {
-	return db->null[i] ? 0 : (int64_t)db->number[i];
+	return db->lib->null[i] ? 0 : (int64_t)db->number[i];
 }
 
 const char *
 mysqldb_column_text(const struct mysqldb *db, size_t i, size_t *len)
 {
-	*len = db->len[i] > TEXT_MAX ? TEXT_MAX : (size_t)db->len[i];
-	return db->null[i] ? NULL : db->text[i];
+	*len = db->len[i] > MYSQLDB_TEXT ? MYSQLDB_TEXT : (size_t)db->len[i];
+	return db->lib->null[i] ? NULL : db->text[i];
 }
 
 int
@@ -583,33 +539,22 @@ mysqldb_column_bytes(struct mysqldb *db, size_t i, struct str *out)
 	MYSQL_BIND	b;
 
 	out->len = 0;
-	if (db->null[i] || db->len[i] == 0)
+	if (db->lib->null[i] || db->len[i] == 0)
 		return 0;
 	memset(&b, 0, sizeof(b));
 	b.buffer_type = MYSQL_TYPE_BLOB;
 	b.buffer = str_extend(out, (size_t)db->len[i]);
 	b.buffer_length = db->len[i];
 	b.length = &len;
-	if (mysql_stmt_fetch_column(db->running, &b, (unsigned int)i, 0) != 0)
-		return failed_statement(db, db->running);
+	if (mysql_stmt_fetch_column(db->lib->running, &b, (unsigned int)i,
+	    0) != 0)
+		return failed_statement(db, db->lib->running);
 	return 0;
-}
-
-int64_t
-mysqldb_changes(const struct mysqldb *db)
-{
-	return db->changes;
 }
 
 int64_t
 mysqldb_inserted(const struct mysqldb *db, int64_t step)
 {
-	return (int64_t)mysql_stmt_insert_id(db->running) +
+	return (int64_t)mysql_stmt_insert_id(db->lib->running) +
 	    (db->items > 1 ? (int64_t)(db->items - 1) * step : 0);
-}
-
-int64_t
-mysqldb_writes(const struct mysqldb *db)
-{
-	return db->writes;
 }

@@ -5,18 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf/value.h"
+#include "conf/settings.h"
 #include "lib/str.h"
-
-/*
- * One connection to a MySQL or MariaDB server: the only code that calls the
- * client library, MySQL's or MariaDB's. A statement about many items is
- * prepared for a number of items and handles them in one round trip. Every
- * fault is returned: its kind by mysqldb_fault(), its text by mysqldb_error().
- * Everything between two calls of mysqldb_commit or mysqldb_rollback is one
- * transaction.
- */
-struct mysqldb;
 
 enum mysqldb_fault {
 	MYSQLDB_NO_FAULT,
@@ -46,30 +36,82 @@ struct mysqldb_statement {
 	bool		 exact;
 };
 
+/* A list of parameters. It begins as zeros; its owner frees `param`. */
+struct mysqldb_params {
+	struct mysqldb_param	*param;
+	size_t			 count;
+	size_t			 room;
+};
+
+#define MYSQLDB_COLUMNS	20
+#define MYSQLDB_TEXT	4096
+
+/*
+ * One connection to a MySQL or MariaDB server: the only code that calls the
+ * client library, MySQL's or MariaDB's. A statement about many items is
+ * prepared for a number of items and handles them in one round trip. Every
+ * fault is returned, and told by the first members. Everything between two
+ * calls of mysqldb_commit or mysqldb_rollback is one transaction.
+ */
+struct mysqldb {
+	enum mysqldb_fault	 fault;		/* the last */
+	char			 error[256];	/* its text, printable */
+	char			 place[160];	/* "database on host" */
+	int			 fd;		/* for poll(2) */
+	int64_t			 changes;	/* rows, last statement */
+	/* How many prepared statements without a result have run. */
+	int64_t			 writes;
+	/*
+	 * A node of a Galera cluster that rolls a transaction back for another
+	 * node's while it prepares a statement does not say so, and the next
+	 * statement begins a new transaction, without the locks. So with
+	 * `outside` a statement that is prepared within a transaction fails
+	 * with MYSQLDB_FAULT_BUSY and sets `inside`, and the transaction has to
+	 * begin again.
+	 */
+	bool			 outside;
+	bool			 inside;
+
+	/* All others are for mysqldb.c and mysqldb_connect.c alone. */
+	struct mysqldb_library	*lib;
+	int64_t			 timeout;	/* ms */
+	const struct mysqldb_statement	*statement;
+	size_t			 nstatement;
+	size_t			 current;
+	struct mysqldb_params	*params;	/* the statement's */
+	struct mysqldb_params	 bound;		/* by mysqldb_bind */
+	bool			 ran;		/* once, since begin */
+	size_t			 done;		/* of params */
+	size_t			 items;		/* last executed */
+	long long		 number[MYSQLDB_COLUMNS];
+	char			 text[MYSQLDB_COLUMNS][MYSQLDB_TEXT];
+	unsigned long		 len[MYSQLDB_COLUMNS];
+	bool			 foreign;	/* an administrator's query */
+	bool			 milliseconds;	/* MySQL's bound */
+	const struct mysqldb	*beside;	/* mysqldb_watch */
+	void			(*input)(void *);
+	void			*arg;
+	size_t			 host;	/* and so many behind; 0: any */
+};
+
 /*
  * Connects and sets up the session: with the host of `first`, unless that is
  * NULL. NULL with a printable reason; *away: a later attempt may succeed.
  * `timeout` is in milliseconds; the library uses whole seconds. Unless
- * `insecure`, the password is not shown to a server that is neither verified
- * nor reached by a UNIX socket.
+ * db_insecure_auth, the password is not shown to a server that is neither
+ * verified nor reached by a UNIX socket.
  */
-struct mysqldb	*mysqldb_open(const struct value *config, int64_t timeout,
-		    bool insecure, const struct mysqldb *first,
+struct mysqldb	*mysqldb_open(const struct settings *, int64_t timeout,
+		    const struct mysqldb *first,
 		    const struct mysqldb_statement *, size_t, bool *away,
 		    char *reason, size_t);
 void		 mysqldb_close(struct mysqldb *);
-enum mysqldb_fault mysqldb_fault(const struct mysqldb *);
-const char	*mysqldb_error(const struct mysqldb *);
-
-/* What it is connected to, "database on host", printable. */
-const char	*mysqldb_place(const struct mysqldb *);
 
 /*
- * The descriptor, for poll(2). Between calls, input there may mean that the
- * server closed the connection; mysqldb_ended tells whether it did.
+ * Between calls, input may mean that the server closed the connection: tells
+ * whether it did.
  */
-int	mysqldb_fd(const struct mysqldb *);
-bool	mysqldb_ended(struct mysqldb *);
+bool		 mysqldb_ended(struct mysqldb *);
 
 /* --- plain SQL, at the start --- */
 
@@ -79,13 +121,6 @@ int	mysqldb_exec(struct mysqldb *, const char *sql);
 int	mysqldb_number(struct mysqldb *, const char *sql, int64_t *);
 
 /* --- parameters --- */
-
-/* A list that the caller owns. It begins as zeros; free `param` at the end. */
-struct mysqldb_params {
-	struct mysqldb_param	*param;
-	size_t			 count;
-	size_t			 room;
-};
 
 /*
  * The bytes must stay valid until the statement has run, or its rows are
@@ -105,9 +140,6 @@ void	mysqldb_bind(struct mysqldb *, int64_t);
 void	mysqldb_bind_text(struct mysqldb *, const char *, size_t);
 void	mysqldb_bind_bytes(struct mysqldb *, const void *, size_t);
 
-/* Whether the statement that was begun takes items. */
-bool	mysqldb_takes_items(const struct mysqldb *);
-
 /* Runs a statement without a result. 0 or -1. */
 int	mysqldb_run(struct mysqldb *);
 
@@ -124,14 +156,10 @@ const char	*mysqldb_column_text(const struct mysqldb *, size_t,
 int		 mysqldb_column_bytes(struct mysqldb *, size_t, struct str *);
 
 /*
- * mysqldb_changes: how many rows the statement changed. mysqldb_inserted: the
- * last AUTO_INCREMENT number that it gave out, if these are `step` apart.
+ * The last AUTO_INCREMENT number that the statement gave out, if these are
+ * `step` apart.
  */
-int64_t	mysqldb_changes(const struct mysqldb *);
 int64_t	mysqldb_inserted(const struct mysqldb *, int64_t step);
-
-/* How many prepared statements without a result, which may write, have run. */
-int64_t	mysqldb_writes(const struct mysqldb *);
 
 /*
  * Ends each administrator's query after so many milliseconds, with
@@ -171,16 +199,5 @@ bool	mysqldb_input(const struct mysqldb *);
  */
 void	mysqldb_watch(struct mysqldb *, const struct mysqldb *,
 	    void (*input)(void *), void *);
-
-/*
- * A node of a Galera cluster that rolls a transaction back for another node's
- * while it prepares a statement does not say so, and the next statement begins
- * a new transaction, without the locks. So on a cluster a statement that is
- * prepared within a transaction fails with MYSQLDB_FAULT_BUSY, and the
- * transaction has to begin again. mysqldb_prepare_outside demands that;
- * mysqldb_prepared_inside tells, once, whether it has happened.
- */
-void	mysqldb_prepare_outside(struct mysqldb *);
-bool	mysqldb_prepared_inside(struct mysqldb *);
 
 #endif

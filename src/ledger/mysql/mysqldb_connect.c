@@ -240,10 +240,10 @@ set_options(MYSQL *conn, const struct value *config, int64_t timeout)
  * only briefly. A server without idle_transaction_timeout works without it.
  */
 static int
-set_up_session(struct mysqldb *db, int64_t timeout)
+set_up_session(struct mysqldb *db)
 {
-	long long	 seconds = timeout / 2000 < 1 ? 1 :
-	    (long long)timeout / 2000;
+	long long	 seconds = db->timeout / 2000 < 1 ? 1 :
+	    (long long)db->timeout / 2000;
 	char		*sql;
 	int		 ret;
 
@@ -312,41 +312,45 @@ set_listed(struct mysqldb_host *host, const char *entry, size_t len)
 
 /* On failure db->error says why; without *away no other host is better. */
 static int
-connect_host(struct mysqldb *db, const struct value *config,
-    const struct mysqldb_host *host, int64_t timeout, bool insecure, bool *away)
+connect_host(struct mysqldb *db, const struct settings *settings,
+    const struct mysqldb_host *host, bool *away)
 {
+	const struct value	*config = settings->mysql_config;
 	const char		*name = config_text(config, "db", "database");
 	struct mysqldb_tls	 tls = tls_of(config);
+	MYSQL			*conn;
 	char			 place[160], *kept[2];
 	int64_t			 read_only = 0;
 	size_t			 i;
 
-	if ((db->conn = mysql_init(NULL)) == NULL) {
+	if ((conn = mysql_init(NULL)) == NULL) {
 		(void)strlcpy(db->error, "the database's library has no memory",
 		    sizeof(db->error));
 		return -1;
 	}
-	set_options(db->conn, config, timeout);
-	set_tls(db->conn, &tls);
-	if (!insecure && !server_trusted(config, &tls) && restrict_auth(db->conn, &tls,
-	    db->error, sizeof(db->error)) == -1) {
+	db->lib->conn = conn;
+	set_options(conn, config, db->timeout);
+	set_tls(conn, &tls);
+	if (!settings->db_insecure_auth && !server_trusted(config, &tls) &&
+	    restrict_auth(conn, &tls, db->error, sizeof(db->error)) == -1) {
 		*away = false;
 		goto fail;
 	}
-	if (mysql_real_connect(db->conn, host->name, config_text(config,
-	    "user", NULL), config_text(config, "passwd", "password"), name,
-	    host->port, config_text(config, "unix_socket", NULL),
+	if (mysql_real_connect(conn, host->name, config_text(config, "user",
+	    NULL), config_text(config, "passwd", "password"), name, host->port,
+	    config_text(config, "unix_socket", NULL),
 	    CLIENT_FOUND_ROWS) == NULL) {
 		(void)mysqldb_failed(db);
 		goto fail;
 	}
+	db->fd = (int)SOCKET_OF(conn);
 	(void)snprintf(place, sizeof(place), "%.64s on %.80s",
 	    name != NULL ? name : "?", host->listed ? host->label :
 	    host->name != NULL ? host->name : "this host");
 	str_printable(db->place, sizeof(db->place), place, strlen(place));
 	/* The libraries keep the password to reconnect; we never do. */
-	kept[0] = db->conn->passwd;
-	kept[1] = db->conn->options.password;
+	kept[0] = conn->passwd;
+	kept[1] = conn->options.password;
 	for (i = 0; i < 2; i++)
 		if (kept[i] != NULL)
 			explicit_bzero(kept[i], strlen(kept[i]));
@@ -355,7 +359,7 @@ connect_host(struct mysqldb *db, const struct value *config,
 	 * After a planned switch the old primary still accepts connections, and
 	 * writes of an account with the right to write to a read-only server.
 	 */
-	if (set_up_session(db, timeout) == -1 || (host->listed &&
+	if (set_up_session(db) == -1 || (host->listed &&
 	    mysqldb_number(db, "SELECT concat(@@read_only) NOT IN ('0', 'OFF')"
 	    " OR @@innodb_read_only", &read_only) == -1))
 		goto fail;
@@ -363,8 +367,8 @@ connect_host(struct mysqldb *db, const struct value *config,
 		return 0;
 	(void)strlcpy(db->error, "the server is read-only", sizeof(db->error));
  fail:
-	mysql_close(db->conn);
-	db->conn = NULL;
+	mysql_close(conn);
+	db->lib->conn = NULL;
 	return -1;
 }
 
@@ -372,54 +376,22 @@ connect_host(struct mysqldb *db, const struct value *config,
  * Tries the hosts of the list in turn. The libraries do not do it alike, and
  * none looks for the server that takes writes.
  */
-static int
-connect_hosts(struct mysqldb *db, const struct value *config,
-    int64_t timeout, bool insecure, bool *away, char *reason, size_t size)
+struct mysqldb *
+mysqldb_open(const struct settings *settings, int64_t timeout,
+    const struct mysqldb *first, const struct mysqldb_statement *statement,
+    size_t nstatement, bool *away, char *reason, size_t size)
 {
+	const struct value	*config = settings->mysql_config;
 	const char		*entry = config_text(config, "host", NULL);
+	const char		*file;
+	struct mysqldb		*db;
 	struct mysqldb_host	 host;
 	size_t			 hosts = 1, len, used, i;
 	bool			 list;
 
-	for (i = 0; entry != NULL && entry[i] != '\0'; i++)
-		hosts += entry[i] == ',';
-	list = hosts > 1;
-	for (reason[0] = '\0'; hosts > 0; hosts--) {
-		host = (struct mysqldb_host){ .name = entry,
-		    .port = config_number(config, "port", 0) };
-		if (list) {
-			len = strcspn(entry, ",");
-			set_listed(&host, entry, len);
-			entry += len + 1;
-		}
-		if (db->host != 0 && db->host != hosts)
-			continue;
-		if (connect_host(db, config, &host, timeout, insecure,
-		    away) == 0) {
-			db->host = hosts;
-			return 0;
-		}
-		/* Each host's reason gets a share of the room. */
-		used = strlen(reason);
-		(void)snprintf(reason + used, (size - used) / hosts,
-		    "%s%s%s%s", used > 0 ? "; " : "", host.label,
-		    host.listed ? ": " : "", db->error);
-		if (!*away)
-			return -1;
-	}
-	return -1;
-}
-
-struct mysqldb *
-mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
-    const struct mysqldb *first, const struct mysqldb_statement *statement,
-    size_t nstatement, bool *away, char *reason, size_t size)
-{
-	const char	*file = config_text(config, "read_default_file", NULL);
-	struct mysqldb	*db;
-
 	*away = true;
 	/* The library silently ignores an option file that it cannot read. */
+	file = config_text(config, "read_default_file", NULL);
 	if (file != NULL && access(file, R_OK) == -1) {
 		(void)snprintf(reason, size,
 		    "mysql_config: read_default_file: %s: %s", file,
@@ -427,14 +399,35 @@ mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
 		return NULL;
 	}
 	db = alloc_zero(1, sizeof(*db));
-	db->host = first != NULL ? first->host : 0;
+	db->timeout = timeout;
 	db->statement = statement;
 	db->nstatement = nstatement;
-	db->prepared = alloc_zero(nstatement * EXACT_MAX,
-	    sizeof(db->prepared[0]));
-	if (connect_hosts(db, config, timeout, insecure, away, reason,
-	    size) == 0)
-		return db;
+	db->lib = alloc_zero(1, sizeof(*db->lib));
+	db->lib->prepared = alloc_zero(nstatement * EXACT_MAX,
+	    sizeof(db->lib->prepared[0]));
+	for (i = 0; entry != NULL && entry[i] != '\0'; i++)
+		hosts += entry[i] == ',';
+	list = hosts > 1;
+	for (reason[0] = '\0'; hosts > 0 && *away; hosts--) {
+		host = (struct mysqldb_host){ .name = entry,
+		    .port = config_number(config, "port", 0) };
+		if (list) {
+			len = strcspn(entry, ",");
+			set_listed(&host, entry, len);
+			entry += len + 1;
+		}
+		if (first != NULL && first->host != hosts)
+			continue;
+		if (connect_host(db, settings, &host, away) == 0) {
+			db->host = hosts;
+			return db;
+		}
+		/* Each host's reason gets a share of the room. */
+		used = strlen(reason);
+		(void)snprintf(reason + used, (size - used) / hosts,
+		    "%s%s%s%s", used > 0 ? "; " : "", host.label,
+		    host.listed ? ": " : "", db->error);
+	}
 	mysqldb_close(db);
 	return NULL;
 }
@@ -447,14 +440,15 @@ mysqldb_close(struct mysqldb *db)
 	if (db == NULL)
 		return;
 	for (i = 0; i < db->nstatement * EXACT_MAX; i++)
-		if (db->prepared[i] != NULL)
-			(void)mysql_stmt_close(db->prepared[i]);
-	if (db->once != NULL)
-		(void)mysql_stmt_close(db->once);
-	if (db->conn != NULL)
-		mysql_close(db->conn);
-	free(db->prepared);
+		if (db->lib->prepared[i] != NULL)
+			(void)mysql_stmt_close(db->lib->prepared[i]);
+	if (db->lib->once != NULL)
+		(void)mysql_stmt_close(db->lib->once);
+	if (db->lib->conn != NULL)
+		mysql_close(db->lib->conn);
+	free(db->lib->prepared);
+	free(db->lib->bind);
+	free(db->lib);
 	free(db->bound.param);
-	free(db->bind);
 	free(db);
 }

@@ -21,8 +21,8 @@ store_result(struct store *s)
 {
 	if (s->unlocked)
 		return STORE_LOST;
-	(void)strlcpy(s->error, mysqldb_error(s->db), sizeof(s->error));
-	switch (mysqldb_fault(s->db)) {
+	(void)strlcpy(s->error, s->db->error, sizeof(s->error));
+	switch (s->db->fault) {
 	case MYSQLDB_FAULT_BUSY:
 		store_rival(s);
 		return STORE_BUSY;
@@ -47,7 +47,7 @@ void
 store_rollback(struct store *s)
 {
 	foreign_give_back(&s->foreign);
-	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
+	if (s->db->fault != MYSQLDB_FAULT_LOST)
 		(void)mysqldb_rollback(s->db);
 }
 

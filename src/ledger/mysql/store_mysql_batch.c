@@ -138,9 +138,9 @@ store_begin(struct store *s, struct store_batch *batch,
 	enum store_result	result;
 
 	do {
-		(void)mysqldb_prepared_inside(s->db);
+		s->db->inside = false;
 		result = try_begin(s, batch, reader);
-	} while (result == STORE_BUSY && mysqldb_prepared_inside(s->db));
+	} while (result == STORE_BUSY && s->db->inside);
 	return result;
 }
 
@@ -239,7 +239,7 @@ store_commit(struct store *s, bool *later)
 	for (i = QUEUE_VALUES; i < QUEUE_COPY; i++)
 		more = more || s->queue[i].count > 0;
 	/* Beside the count of STORE_ALL_SLOT, which is raised already. */
-	only_rows = s->alone && !more && mysqldb_writes(s->db) == s->writes;
+	only_rows = s->alone && !more && s->db->writes == s->writes;
 	empty = only_rows && s->nrow == 0;
 	/* Other writes must be visible to what is read outside of a batch. */
 	*later = *later && s->other != NULL && s->nrow > 0 && only_rows;

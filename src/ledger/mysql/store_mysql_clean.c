@@ -146,9 +146,9 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 	good = ask(s, query, timeout > 0 ? &until : NULL, list, n) == 0;
 	if (store_end(s, good) != STORE_OK)
 		forget_found(list, n, true);
-	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST && timeout > 0)
+	if (s->db->fault != MYSQLDB_FAULT_LOST && timeout > 0)
 		(void)mysqldb_query_bound(s->db, 0);
-	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
+	if (s->db->fault != MYSQLDB_FAULT_LOST)
 		return STORE_OK;
 	forget_found(list, n, true);
 	return STORE_LOST;
@@ -177,7 +177,7 @@ clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
 	mysqldb_bind(s->db, kept->last);
 	if (mysqldb_run(s->db) == -1)
 		return -1;
-	if ((*deleted = mysqldb_changes(s->db)) == 0)
+	if ((*deleted = s->db->changes) == 0)
 		return 0;
 	mysqldb_begin(s->db, CLEAN_NOTE);
 	mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_SKEW));
@@ -197,7 +197,7 @@ clean_values(struct store *s, const struct store_kept *kept, size_t max,
 	mysqldb_bind(s->db, (int64_t)max);
 	if (mysqldb_run(s->db) == -1)
 		return -1;
-	if (mysqldb_changes(s->db) >= (int64_t)max)
+	if (s->db->changes >= (int64_t)max)
 		return 0;
 	*end = -1;
 	/* Sums that were not renewed for so long. */
@@ -309,14 +309,14 @@ store_execute(struct store *s, enum store_frame frame,
 					mysqldb_bind(s->db, p->number);
 			}
 		} while (++c < end && c->statement == first->statement &&
-		    mysqldb_takes_items(s->db));
+		    s->db->statement[c->statement].item != NULL);
 		if (first->each == NULL)
 			more = mysqldb_run(s->db);
 		else
 			while ((more = mysqldb_next(s->db)) == 1)
 				first->each(&line, first->arg);
 		if (more == 0 && first->changes != NULL)
-			*first->changes += mysqldb_changes(s->db);
+			*first->changes += s->db->changes;
 	}
 	if (frame == STORE_BATCH_READS || frame == STORE_BATCH_WRITES)
 		return more == 0 ? STORE_OK : store_result(s);

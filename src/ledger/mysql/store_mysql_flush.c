@@ -63,16 +63,14 @@ store_other_open(struct store *s, const struct settings *settings,
 	/* Batches of a cluster's nodes do not lock one row. */
 	if (!wanted || s->cluster)
 		return;
-	s->other = mysqldb_open(settings->mysql_config, settings->db_timeout,
-	    settings->db_insecure_auth, s->db, statements, STATEMENT__MAX,
-	    &away, reason, sizeof(reason));
+	s->other = mysqldb_open(settings, settings->db_timeout, s->db,
+	    statements, STATEMENT__MAX, &away, reason, sizeof(reason));
 	if (s->other != NULL) {
 		if (same_server(s) && mysqldb_exec(s->other, STORE_OWN) ==
 		    0 && mysqldb_commit(s->other) == 0)
 			return;
-		if (mysqldb_fault(s->other) != MYSQLDB_NO_FAULT)
-			(void)strlcpy(reason, mysqldb_error(s->other),
-			    sizeof(reason));
+		if (s->other->fault != MYSQLDB_NO_FAULT)
+			(void)strlcpy(reason, s->other->error, sizeof(reason));
 	}
 	log_notice("%s: no second connection, each batch waits for the disk:"
 	    " %s", s->description, reason);
@@ -122,8 +120,7 @@ store_flush(struct store *s, bool wait)
 	mysqldb_watch(s->db, NULL, NULL, NULL);
 	if (done == -1) {
 		/* Whether it is recorded is unknown: start again. */
-		(void)strlcpy(s->error, mysqldb_error(s->other),
-		    sizeof(s->error));
+		(void)strlcpy(s->error, s->other->error, sizeof(s->error));
 		s->spoilt = true;
 		return STORE_LOST;
 	}
@@ -134,7 +131,7 @@ store_flush(struct store *s, bool wait)
 static int
 flush_fd(const struct store *s)
 {
-	return s->other != NULL ? mysqldb_fd(s->other) : -1;
+	return s->other != NULL ? s->other->fd : -1;
 }
 
 static bool

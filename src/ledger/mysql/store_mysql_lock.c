@@ -167,7 +167,7 @@ store_lock(struct store *s)
 		mysqldb_bind(s->db, STORE_ALL_SLOT);
 		if (mysqldb_run(s->db) == -1)
 			return -1;
-		if (mysqldb_changes(s->db) == 0)
+		if (s->db->changes == 0)
 			return store_no_lock(s);
 		s->base = mysqldb_inserted(s->db, 0) - 1;
 	} else if (lock_one(s, LOCK_SHARED, STORE_ALL_SLOT,
@@ -175,7 +175,7 @@ store_lock(struct store *s)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
 		s->place[i] = (uint32_t)(slot_find(s, s->place[i]) - s->slot);
-	s->writes = mysqldb_writes(s->db);
+	s->writes = s->db->writes;
 	return 0;
 }
 

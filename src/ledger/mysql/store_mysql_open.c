@@ -243,14 +243,13 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	foreign_init(&s->foreign, settings);
 	str_init(&s->names_text);
 	s->settings = settings;
-	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
-	    settings->db_insecure_auth, NULL, statements, STATEMENT__MAX,
-	    away, reason, size);
+	s->db = mysqldb_open(settings, settings->db_timeout, NULL, statements,
+	    STATEMENT__MAX, away, reason, size);
 	if (s->db == NULL) {
 		store_close(s);
 		return NULL;
 	}
-	s->description = alloc_printf("mysql %s", mysqldb_place(s->db));
+	s->description = alloc_printf("mysql %s", s->db->place);
 	good = store_upgrade(s) == 0;
 	s->settings = NULL;
 	if (good) {
@@ -262,9 +261,9 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	}
 	/* Only the administrator can mend a table that cannot be altered. */
 	*away = s->builder == NULL ||
-	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_TABLE;
+	    s->builder->fault != MYSQLDB_FAULT_TABLE;
 	(void)snprintf(reason, size, "%s%s", *away ? "" : SCHEMA_UNFIT,
-	    s->error[0] != '\0' ? s->error : mysqldb_error(s->db));
+	    s->error[0] != '\0' ? s->error : s->db->error);
 	store_close(s);
 	return NULL;
 }
@@ -297,7 +296,7 @@ store_close(struct store *s)
 int
 store_fd(const struct store *s)
 {
-	return mysqldb_fd(s->db);
+	return s->db->fd;
 }
 
 bool

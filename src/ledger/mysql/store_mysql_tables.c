@@ -59,9 +59,8 @@ build(void *arg, const char *sql)
 	int		 ret;
 
 	if (s->builder == NULL)
-		s->builder = mysqldb_open(s->settings->mysql_config, BUILD_MS,
-		    s->settings->db_insecure_auth, s->db, NULL, 0, &away,
-		    s->error, sizeof(s->error));
+		s->builder = mysqldb_open(s->settings, BUILD_MS, s->db, NULL, 0,
+		    &away, s->error, sizeof(s->error));
 	if (s->builder == NULL)
 		return -1;
 	/* Without the keywords that the server does not know. */
@@ -72,8 +71,7 @@ build(void *arg, const char *sql)
 	ret = mysqldb_exec(s->builder, known);
 	free(known);
 	if (ret == -1)
-		(void)strlcpy(s->error, mysqldb_error(s->builder),
-		    sizeof(s->error));
+		(void)strlcpy(s->error, s->builder->error, sizeof(s->error));
 	return ret;
 }
 
@@ -84,8 +82,7 @@ widen(void *arg, const char *sql)
 
 	if (build(s, sql) == 0)
 		return 0;
-	if (s->builder == NULL ||
-	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_RIGHTS)
+	if (s->builder == NULL || s->builder->fault != MYSQLDB_FAULT_RIGHTS)
 		return -1;
 	s->narrow = true;
 	log_warning(STORE_NARROW, s->description, s->error);
@@ -163,8 +160,7 @@ static const struct {
 	    " FROM limit_report GROUP BY id, delta", "DELETE FROM limit_report",
 	    "INSERT INTO limit_report (id, delta, hit) SELECT * FROM hits",
 	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta)"
-	    },
-	    false },
+	    }, false },
 	{ "SELECT count(*) FROM information_schema.tables WHERE"
 	    " table_schema = database() AND table_name = 'mail_lock'", 1,
 	    { "CREATE TABLE mail_lock (slot int NOT NULL PRIMARY KEY,"
@@ -186,8 +182,7 @@ static const struct {
 	    " (65537, @newest)", "COMMIT" }, false },
 	{ TRIGGER("deleted"), 1,
 	    { "DROP TRIGGER IF EXISTS mail_count_deleted",
-	    "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED },
-	    true },
+	    "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED }, true },
 	{ TRIGGER("updated"), 1,
 	    { "DROP TRIGGER IF EXISTS mail_count_updated",
 	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED }, true }
@@ -237,7 +232,7 @@ prepare_tables(struct store *s)
 		 * triggers.
 		 */
 		if (!preparation[i].optional || s->builder == NULL ||
-		    mysqldb_fault(s->builder) == MYSQLDB_FAULT_LOST)
+		    s->builder->fault == MYSQLDB_FAULT_LOST)
 			return -1;
 		if (s->blind || noticed(s))
 			continue;
@@ -275,7 +270,7 @@ find_features(struct store *s)
 	 * unknown whether there is a cluster.
 	 */
 	if (mysqldb_number(s->db, "SELECT @@wsrep_on", &cluster) == -1 &&
-	    mysqldb_fault(s->db) != MYSQLDB_FAULT_STATEMENT)
+	    s->db->fault != MYSQLDB_FAULT_STATEMENT)
 		return -1;
 	if (mysqldb_number(s->db, SINCE(10003000, 8000023), &hides) == -1 ||
 	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1 ||
@@ -288,7 +283,7 @@ find_features(struct store *s)
 	s->skips = skips != 0;
 	s->cluster = cluster != 0;
 	if (s->cluster)
-		mysqldb_prepare_outside(s->db);
+		s->db->outside = true;
 	if (!s->hides && five == 1 && ours == 0)
 		log_warning("%s: this server cannot hide columns (MariaDB 10.3"
 		    " and MySQL 8.0.23 can): from now on versions 1.1 and 1.2"
@@ -320,8 +315,8 @@ hide(struct store *s)
 static bool
 overtaken(struct mysqldb *db)
 {
-	return db != NULL && (mysqldb_fault(db) == MYSQLDB_FAULT_BUSY ||
-	    mysqldb_fault(db) == MYSQLDB_FAULT_EXISTS);
+	return db != NULL && (db->fault == MYSQLDB_FAULT_BUSY ||
+	    db->fault == MYSQLDB_FAULT_EXISTS);
 }
 
 /*

@@ -480,8 +480,7 @@ pgsql_column_text(const struct pgsql *db, int row, int column, size_t *len)
 }
 
 void
-pgsql_column_bytes(const struct pgsql *db, int row, int column,
-    struct str *out)
+pgsql_column_bytes(const struct pgsql *db, int row, int column, struct str *out)
 {
 	unsigned char	*bytes;
 	size_t		 len;

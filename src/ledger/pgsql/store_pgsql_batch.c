@@ -121,8 +121,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	store_put_reads(s, batch);
 	/* The first two results are those of BEGIN and of the locks. */
 	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
-	    store_take_reads(s, batch, reader) == 0 &&
-	    pgsql_end(s->db) == 0) {
+	    store_take_reads(s, batch, reader) == 0 && pgsql_end(s->db) == 0) {
 		store_keep_sums(s, reader);
 		foreign_tell(&s->foreign, reader);
 		return STORE_OK;

@@ -35,8 +35,7 @@ put_reading(struct store *s, enum sums_reading r, enum statement n,
 		    r == SUMS_READ_KEPT ? t->since : t->cursor->newest);
 		if (!first)
 			continue;
-		pgsql_array_number(&s->column[READ_POSITION],
-		    sums_position(t));
+		pgsql_array_number(&s->column[READ_POSITION], sums_position(t));
 		/* A later piece also reads rows added since the last one. */
 		pgsql_array_number(&s->column[READ_BASE],
 		    t->cursor->position != 0 ? t->cursor->base : INT64_MAX);
