@@ -345,33 +345,28 @@ upgrade_tables(struct store *s)
 	}
 }
 
+#define LOCK_NAME	"concat('policyd.', md5(database()))"
+
 /* One daemon at a time; the lock is also released with the connection. */
 int
 store_upgrade(struct store *s)
 {
-	const char	*name = "concat('policyd.', md5(database()))";
-	char		*sql;
-	int64_t		 n = 0;
-	int		 ret;
+	int64_t	n;
 
-	sql = alloc_printf("SELECT get_lock(%s, 1)", name);
-	ret = mysqldb_number(s->db, sql, &n);
-	free(sql);
-	if (ret == -1)
+	if (mysqldb_number(s->db, "SELECT get_lock(" LOCK_NAME ", 1)",
+	    &n) == -1)
 		return -1;
 	if (n != 1) {
 		(void)strlcpy(s->error, "another process prepares the tables",
 		    sizeof(s->error));
 		return -1;
 	}
-	if (find_features(s) == -1 || upgrade_tables(s) == -1)
+	if (find_features(s) == -1 || upgrade_tables(s) == -1 ||
+	    mysqldb_number(s->db, "SELECT release_lock(" LOCK_NAME ")",
+	    &n) == -1 || mysqldb_exec(s->db, STORE_OWN) == -1)
 		return -1;
-	sql = alloc_printf("SELECT release_lock(%s)", name);
-	ret = mysqldb_number(s->db, sql, &n);
-	free(sql);
 	/* A read-only server must fail here, not in the first batch. */
-	if (ret == -1 || mysqldb_exec(s->db, STORE_OWN) == -1 ||
-	    mysqldb_exec(s->db, "DELETE FROM mail_state WHERE name = ''") == -1)
+	if (mysqldb_exec(s->db, "DELETE FROM mail_state WHERE name = ''") == -1)
 		return -1;
 	return mysqldb_commit(s->db);
 }

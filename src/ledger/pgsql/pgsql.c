@@ -22,12 +22,6 @@ static const char	timed_out[] = "the server does not answer in time";
 
 /* --- faults --- */
 
-int
-pgsql_fd(const struct pgsql *db)
-{
-	return PQsocket(db->conn);
-}
-
 void
 pgsql_words(char *dst, size_t size, const char *text)
 {
@@ -162,18 +156,11 @@ name_statement(char name[NAME_SIZE], size_t n)
 	(void)snprintf(name, NAME_SIZE, "s%zu", n);
 }
 
-/* After the start no statement may take longer than a request waits. */
-static long long
-usual_timeout(const struct pgsql *db)
-{
-	return (long long)(db->timeout * 3 / 4 + 1);
-}
-
 int
 pgsql_prepare(struct pgsql *db, const char *const *statements, size_t n)
 {
-	char	*sql, name[NAME_SIZE];
-	size_t	 i;
+	char	name[NAME_SIZE];
+	size_t	i;
 
 	for (i = 0; i < n; i++) {
 		forget_result(db);
@@ -182,10 +169,9 @@ pgsql_prepare(struct pgsql *db, const char *const *statements, size_t n)
 		if (check_result(db, db->result) == -1)
 			return -1;
 	}
-	sql = alloc_printf("SET statement_timeout = %lld", usual_timeout(db));
-	i = pgsql_exec(db, sql) == 0 && PQsetnonblocking(db->conn, 1) == 0;
-	free(sql);
-	return i == 1 ? 0 : -1;
+	/* From now on none may take longer than a request waits. */
+	return pgsql_exec(db, db->usual) == 0 &&
+	    PQsetnonblocking(db->conn, 1) == 0 ? 0 : -1;
 }
 
 /* --- parameters --- */
@@ -370,11 +356,7 @@ pgsql_put_left(struct pgsql *db)
 void
 pgsql_put_unbound(struct pgsql *db)
 {
-	char	*sql;
-
-	sql = alloc_printf("SET statement_timeout = %lld", usual_timeout(db));
-	pgsql_put_query(db, sql, NULL);
-	free(sql);
+	pgsql_put_query(db, db->usual, NULL);
 }
 
 /*
@@ -392,7 +374,7 @@ wait_input(struct pgsql *db)
 			return lost(db, PQerrorMessage(db->conn));
 		if (!PQisBusy(db->conn))
 			return 0;
-		p[0].fd = PQsocket(db->conn);
+		p[0].fd = db->fd;
 		p[0].events = flushed == 0 ? POLLIN : POLLIN | POLLOUT;
 		p[1] = (struct pollfd){ db->beside, POLLIN, 0 };
 		n = poll(p, 2, clock_left(db->deadline, clock_mono()));

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf/value.h"
+#include "conf/settings.h"
 #include "lib/clock.h"
 #include "lib/str.h"
 
@@ -33,10 +33,13 @@ struct pgsql {
 	bool			 exposed;	/* this libpq would show a
 						   server the password */
 	char			 place[160];	/* "database on host" */
+	int			 fd;		/* for poll(2); input between
+						   calls: it was closed */
 
 	struct pg_conn		*conn;
 	struct pg_result	*result;	/* of the last pgsql_take */
 	int64_t			 timeout;	/* ms */
+	char			 usual[48];	/* SQL: the statement_timeout */
 	struct mono		 deadline;
 	/* --- the pipeline --- */
 	size_t			 put;		/* statements */
@@ -57,21 +60,13 @@ struct pgsql {
  * Connects to the first host that takes writes, or to the server of `first`
  * unless that is NULL, and sets up the session. A pooler in transaction mode is
  * refused; beside `first` it is not looked for again. NULL with a printable
- * reason; *away: a later attempt may succeed. `timeout` is in
- * milliseconds, for each host here and for each pipeline later. Unless
- * `insecure`, the password is not shown to a server that is neither verified
- * nor reached by a UNIX socket.
+ * reason; *away: a later attempt may succeed. db_timeout is for each host here
+ * and for each pipeline later. Unless db_insecure_auth, the password is not
+ * shown to a server that is neither verified nor reached by a UNIX socket.
  */
-struct pgsql	*pgsql_open(const struct value *config, int64_t timeout,
-		    bool insecure, const struct pgsql *first, bool *away,
-		    char *reason, size_t);
+struct pgsql	*pgsql_open(const struct settings *, const struct pgsql *first,
+		    bool *away, char *reason, size_t);
 void		 pgsql_close(struct pgsql *);
-
-/*
- * The descriptor, for poll(2). Between calls, input there means that the server
- * closed the connection.
- */
-int		 pgsql_fd(const struct pgsql *);
 
 /* Whether the server has closed the connection. Call it only between calls. */
 bool		 pgsql_ended(struct pgsql *);

@@ -272,6 +272,9 @@ set_up(struct pgsql *db)
 	    name != NULL ? name : "?", host != NULL && host[0] != '\0' ? host :
 	    "this host");
 	str_printable(db->place, sizeof(db->place), text, strlen(text));
+	db->fd = PQsocket(db->conn);
+	(void)snprintf(db->usual, sizeof(db->usual),
+	    "SET statement_timeout = %lld", (long long)db->timeout * 3 / 4 + 1);
 	sql = alloc_printf("SET client_encoding = 'SQL_ASCII';"
 	    "SET default_transaction_isolation = 'read committed';"
 	    "SET standard_conforming_strings = on;"
@@ -444,8 +447,8 @@ pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
 /* --- opening --- */
 
 struct pgsql *
-pgsql_open(const struct value *config, int64_t timeout, bool insecure,
-    const struct pgsql *first, bool *away, char *reason, size_t size)
+pgsql_open(const struct settings *settings, const struct pgsql *first,
+    bool *away, char *reason, size_t size)
 {
 	struct pgsql_keywords	 k = { .count = 0 };
 	struct pgsql		*db;
@@ -454,18 +457,18 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	bool			 good = false;
 
 	*away = false;
-	if (make_keywords(&k, config, reason, size) == -1) {
+	if (make_keywords(&k, settings->pgsql_config, reason, size) == -1) {
 		wipe_keywords(&k);
 		return NULL;
 	}
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
-	db->timeout = timeout;
+	db->timeout = settings->db_timeout;
 	db->beside = -1;
 	check_passfile(&k, passfile, sizeof(passfile));
 	/* Untrusted servers get no password; libpq before 16 cannot say so. */
-	if (!insecure && keyword_value(&k, NULL, "require_auth") == NULL &&
-	    !server_trusted(&k)) {
+	if (!settings->db_insecure_auth && !server_trusted(&k) &&
+	    keyword_value(&k, NULL, "require_auth") == NULL) {
 		if (PQlibVersion() < REQUIRE_AUTH_VERSION)
 			db->exposed = true;
 		else

@@ -59,8 +59,7 @@ store_flusher_open(struct store *s, const struct settings *settings)
 
 	if (!wanted)
 		return;
-	s->flusher = pgsql_open(settings->pgsql_config, settings->db_timeout,
-	    settings->db_insecure_auth, s->db, &away, reason, sizeof(reason));
+	s->flusher = pgsql_open(settings, s->db, &away, reason, sizeof(reason));
 	if (s->flusher != NULL) {
 		/*
 		 * Only tests whether it is permitted, without waiting for
@@ -133,7 +132,7 @@ store_flush_begin(struct store *s)
 	if (pgsql_ask(s->flusher, 0) == -1)
 		return flusher_lost(s);
 	s->unflushed = true;
-	pgsql_watch(s->db, pgsql_fd(s->flusher), on_input, s);
+	pgsql_watch(s->db, s->flusher->fd, on_input, s);
 	return STORE_OK;
 }
 
@@ -166,7 +165,7 @@ halves(const struct store *s)
 static int
 flush_fd(const struct store *s)
 {
-	return s->flusher != NULL ? pgsql_fd(s->flusher) : -1;
+	return s->flusher != NULL ? s->flusher->fd : -1;
 }
 
 static bool

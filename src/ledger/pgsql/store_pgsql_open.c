@@ -493,8 +493,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	foreign_init(&s->foreign, settings);
 	for (i = 0; i < COLUMN__MAX; i++)
 		str_init(&s->column[i].bytes);
-	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout,
-	    settings->db_insecure_auth, NULL, away, reason, size);
+	s->db = pgsql_open(settings, NULL, away, reason, size);
 	if (s->db == NULL) {
 		store_close(s);
 		return NULL;
@@ -548,7 +547,7 @@ store_close(struct store *s)
 int
 store_fd(const struct store *s)
 {
-	return pgsql_fd(s->db);
+	return s->db->fd;
 }
 
 bool
