@@ -3,32 +3,33 @@
 #include "ledger/pgsql/store_pgsql.h"
 #include "lib/str.h"
 
-/* The touches that need reading `r`, in s->index. */
-static size_t
-group_of(const struct store *s, enum sums_reading r, size_t *from)
-{
-	*from = r == 0 ? 0 : s->end[r - 1];
-	return s->end[r] - *from;
-}
-
 /* --- asking --- */
 
 /* Puts the statement of a reading, if any touch needs it. */
 static void
-put_reading(struct store *s, enum sums_reading r, enum statement n,
+put_reading(struct store *s, enum sums_reading r,
     const struct store_batch *batch)
 {
+	static const enum statement	 statement[SUMS_READ__MAX] = {
+		[SUMS_READ_NEWS] = NEWS,
+		[SUMS_READ_FIRST] = FIRST,
+		[SUMS_READ_KEPT] = KEPT,
+		[SUMS_READ_RECENT] = RECENT,
+		[SUMS_READ_NEWER] = NEWS
+	};
+	const size_t			 from = s->begin[r];
+	const size_t			 end = s->begin[r + 1];
 	struct pgsql_params		 p = { .count = 0 };
 	const struct store_touch	*t;
-	size_t				 from, i, count;
+	size_t				 i;
 	bool				 first = r == SUMS_READ_FIRST;
 	enum column			 c, last = first ? READ_BASE :
 					    READ_FROM;
 
-	if ((count = group_of(s, r, &from)) == 0)
+	if (from == end)
 		return;
 	store_empty(s, READ_ID, last);
-	for (i = from; i < from + count; i++) {
+	for (i = from; i < end; i++) {
 		t = &s->touch[s->index[i]];
 		pgsql_array_text(&s->column[READ_ID], t->id, t->idlen);
 		pgsql_array_number(&s->column[READ_FROM], first ||
@@ -43,14 +44,15 @@ put_reading(struct store *s, enum sums_reading r, enum statement n,
 	for (c = READ_ID; c <= last; c++)
 		pgsql_add_array(&p, &s->column[c]);
 	if (first)
-		pgsql_add_number(&p, (int64_t)sums_piece(count, batch->budget));
+		pgsql_add_number(&p, (int64_t)sums_piece(end - from,
+		    batch->budget));
 	else if (r == SUMS_READ_RECENT)
 		pgsql_add_number(&p, sums_sizes.recent);
 	else if (r != SUMS_READ_KEPT)
 		pgsql_add_number(&p, sums_sizes.news);
 	if (first || r == SUMS_READ_RECENT)
 		pgsql_add_number(&p, batch->recent);
-	pgsql_put(s->db, n, &p);
+	pgsql_put(s->db, statement[r], &p);
 }
 
 static void
@@ -91,175 +93,122 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 	size_t				 i, n = 0;
 
 	for (r = 0; r < SUMS_READ__MAX; r++) {
+		s->begin[r] = n;
 		for (i = 0; i < s->ntouch; i++) {
 			c = s->touch[i].cursor;
 			if (sums_reading(c) == r && (!c->loaded || !s->alone ||
 			    writers_after(&s->others, c->newest)))
 				s->index[n++] = i;
 		}
-		s->end[r] = n;
+		s->begin[r + 1] = n;
+		put_reading(s, r, batch);
 	}
-	put_reading(s, SUMS_READ_NEWS, NEWS, batch);
-	put_reading(s, SUMS_READ_FIRST, FIRST, batch);
-	put_reading(s, SUMS_READ_KEPT, KEPT, batch);
-	put_reading(s, SUMS_READ_RECENT, RECENT, batch);
-	put_reading(s, SUMS_READ_NEWER, NEWS, batch);
 	put_seen(s, batch);
 }
 
 /* --- taking --- */
 
-/* Takes the rows of a reading; 0 if no touch needs it. */
-static int
-take_reading(struct store *s, enum sums_reading r)
+/* A row of mail_sums. The sums replace the pieces that were read so far. */
+static void
+take_sums(struct store *s, int n, size_t index,
+    const struct store_reader *reader)
 {
-	size_t	from;
+	struct store_touch	*t = &s->touch[index];
+	struct str		 bytes;
 
-	return group_of(s, r, &from) == 0 ? 0 : pgsql_take(s->db);
+	if (t->cursor->position != SUMS_RECENT)
+		reader->again(reader->arg, index);
+	t->cursor->position = SUMS_RECENT;
+	t->cursor->newest = pgsql_column(s->db, n, 1);
+	str_init(&bytes);
+	pgsql_column_bytes(s->db, n, 2, &bytes);
+	if (sums_tell(bytes.data, bytes.len, t, index, reader) == -1) {
+		reader->again(reader->arg, index);
+		t->cursor->no_sums = true;
+	}
+	str_clear(&bytes);
 }
 
-/* The touch that a row of this reading belongs to. -1: none. */
-static int
-row_of(struct store *s, enum sums_reading r, int row, size_t *index)
+/* Row `n` of reading `r` belongs to touch[index]. */
+static void
+take_row(struct store *s, enum sums_reading r, int n, size_t index,
+    const struct store_reader *reader)
 {
-	size_t	from, n = group_of(s, r, &from);
-	int64_t	number = pgsql_column(s->db, row, 0);
+	const struct store_touch	*t = &s->touch[index];
+	struct store_row		 row;
+	const char			*control = NULL;
+	size_t				 len;
 
-	if (number < 1 || (uint64_t)number > n)
-		return -1;
-	*index = s->index[from + (size_t)number - 1];
-	return 0;
+	if (r == SUMS_READ_FIRST)
+		control = pgsql_column_text(s->db, n, 1, &len);
+	store_row(s, t, n, r == SUMS_READ_FIRST ? 2 : 1, &row);
+	if (r == SUMS_READ_NEWS)
+		reader->news(reader->arg, &row);
+	else if (r == SUMS_READ_RECENT)
+		sums_tell_instance(&row, t, index, reader);
+	else if (control != NULL && control[0] == 't')
+		sums_end_piece(t->cursor, row.date, row.amount);
+	else if (row.date >= t->since)
+		reader->first(reader->arg, index, &row);
 }
 
 /*
- * Takes the rows after those that are known. If a loaded id has too many, a new
- * first reading is cheaper. In a first reading (SUMS_READ_NEWER), the id is
- * loaded if it has fewer than one batch may read.
+ * Takes the rows of a reading, if any touch needs it, and says which reading
+ * the ids need next: after sums (SUMS_READ_KEPT) that are not there, pieces;
+ * after the recent rows, the newer ones. With these an id is loaded if it has
+ * fewer than one batch may read. If a loaded id has too many news, a new first
+ * reading is cheaper.
  */
 static int
-take_after(struct store *s, enum sums_reading r,
+take_reading(struct store *s, enum sums_reading r,
     const struct store_reader *reader)
 {
-	struct store_row	 row;
-	struct store_touch	*t;
-	size_t			 from, k, count, index;
+	const size_t		 from = s->begin[r], end = s->begin[r + 1];
+	struct store_cursor	*c;
+	size_t			 k, index;
+	int64_t			 number;
 	int			 rows, i, j, n;
 
-	if ((rows = take_reading(s, r)) == -1)
+	if (from == end)
+		return 0;
+	if ((rows = pgsql_take(s->db)) == -1)
 		return -1;
-	count = group_of(s, r, &from);
-	for (k = from; r == SUMS_READ_NEWER && k < from + count; k++) {
-		s->read_rows = true;
-		s->touch[s->index[k]].cursor->loaded = true;
-		s->touch[s->index[k]].cursor->position = 0;
+	for (k = from; k < end; k++) {
+		c = s->touch[s->index[k]].cursor;
+		if (r == SUMS_READ_KEPT)
+			c->no_sums = true;
+		else if (r == SUMS_READ_RECENT)
+			c->position = SUMS_NEWER;
+		else if (r == SUMS_READ_NEWER) {
+			s->read_rows = c->loaded = true;
+			c->position = 0;
+		}
 	}
 	for (i = 0; i < rows; i += n) {
-		if (row_of(s, r, i, &index) == -1)
+		number = pgsql_column(s->db, i, 0);
+		if (number < 1 || (uint64_t)number > end - from)
 			return -1;
-		t = &s->touch[index];
+		index = s->index[from + (size_t)number - 1];
 		n = store_alike(s, i, rows);
 		if (r == SUMS_READ_NEWS && n >= sums_sizes.news) {
 			reader->again(reader->arg, index);
 			continue;
 		}
 		s->read_rows = true;
-		for (j = i; j < i + n; j++) {
-			store_row(s, t, j, 1, &row);
-			if (r == SUMS_READ_NEWS)
-				reader->news(reader->arg, &row);
-			else if (row.date >= t->since)
-				reader->first(reader->arg, index, &row);
-		}
-		t->cursor->newest = pgsql_column(s->db, i + n - 1, 5);
-		sums_count(t->cursor, (uint32_t)n);
+		for (j = i; j < i + n; j++)
+			if (r == SUMS_READ_KEPT)
+				take_sums(s, j, index, reader);
+			else
+				take_row(s, r, j, index, reader);
+		if (r != SUMS_READ_NEWS && r != SUMS_READ_NEWER)
+			continue;
+		c = s->touch[index].cursor;
+		c->newest = pgsql_column(s->db, i + n - 1, 5);
+		sums_count(c, (uint32_t)n);
 		if (n >= sums_sizes.news) {
-			t->cursor->loaded = false;
-			t->cursor->position = SUMS_NEWER;
+			c->loaded = false;
+			c->position = SUMS_NEWER;
 		}
-	}
-	return 0;
-}
-
-static int
-take_first(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	 row;
-	const char		*control;
-	size_t			 index, len;
-	int			 rows, i;
-
-	if ((rows = take_reading(s, SUMS_READ_FIRST)) == -1)
-		return -1;
-	for (i = 0; i < rows; i++) {
-		s->read_rows = true;
-		if (row_of(s, SUMS_READ_FIRST, i, &index) == -1)
-			return -1;
-		store_row(s, &s->touch[index], i, 2, &row);
-		control = pgsql_column_text(s->db, i, 1, &len);
-		if (control != NULL && control[0] == 't')
-			sums_end_piece(s->touch[index].cursor, row.date,
-			    row.amount);
-		else
-			reader->first(reader->arg, index, &row);
-	}
-	return 0;
-}
-
-/*
- * The sums replace the pieces that were read so far. Without any, reading goes
- * on in pieces.
- */
-static int
-take_kept(struct store *s, const struct store_reader *reader)
-{
-	struct store_touch	*t;
-	struct str		 bytes;
-	size_t			 from, i, n, index;
-	int			 rows, row;
-
-	if ((rows = take_reading(s, SUMS_READ_KEPT)) == -1)
-		return -1;
-	n = group_of(s, SUMS_READ_KEPT, &from);
-	for (i = from; i < from + n; i++)
-		s->touch[s->index[i]].cursor->no_sums = true;
-	str_init(&bytes);
-	for (row = 0; row < rows; row++) {
-		if (row_of(s, SUMS_READ_KEPT, row, &index) == -1)
-			break;
-		s->read_rows = true;
-		t = &s->touch[index];
-		if (t->cursor->position != SUMS_RECENT)
-			reader->again(reader->arg, index);
-		t->cursor->position = SUMS_RECENT;
-		t->cursor->newest = pgsql_column(s->db, row, 1);
-		pgsql_column_bytes(s->db, row, 2, &bytes);
-		if (sums_tell(bytes.data, bytes.len, t, index, reader) == -1) {
-			reader->again(reader->arg, index);
-			t->cursor->no_sums = true;
-		}
-	}
-	str_clear(&bytes);
-	return row < rows ? -1 : 0;
-}
-
-static int
-take_recent(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	row;
-	size_t			from, i, n, index;
-	int			rows, j;
-
-	if ((rows = take_reading(s, SUMS_READ_RECENT)) == -1)
-		return -1;
-	n = group_of(s, SUMS_READ_RECENT, &from);
-	for (i = from; i < from + n; i++)
-		s->touch[s->index[i]].cursor->position = SUMS_NEWER;
-	for (j = 0; j < rows; j++) {
-		s->read_rows = true;
-		if (row_of(s, SUMS_READ_RECENT, j, &index) == -1)
-			return -1;
-		store_row(s, &s->touch[index], j, 1, &row);
-		sums_tell_instance(&row, &s->touch[index], index, reader);
 	}
 	return 0;
 }
@@ -346,13 +295,14 @@ int
 store_take_reads(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	if (take_changes(s, batch, reader) == -1 ||
-	    take_after(s, SUMS_READ_NEWS, reader) == -1 ||
-	    take_first(s, reader) == -1 ||
-	    take_kept(s, reader) == -1 ||
-	    take_recent(s, reader) == -1 ||
-	    take_after(s, SUMS_READ_NEWER, reader) == -1 ||
-	    take_seen(s, batch) == -1)
+	enum sums_reading	r;
+
+	if (take_changes(s, batch, reader) == -1)
+		return -1;
+	for (r = 0; r < SUMS_READ__MAX; r++)
+		if (take_reading(s, r, reader) == -1)
+			return -1;
+	if (take_seen(s, batch) == -1)
 		return -1;
 	return store_read_foreign(s, batch, reader);
 }
