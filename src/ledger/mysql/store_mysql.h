@@ -244,15 +244,7 @@ int	store_raise_slots(struct store *);
 
 /* What others changed; sets s->disturbed. */
 int	store_read_changes(struct store *, const struct store_reader *);
-
-/* The new rows of ids that are loaded. */
-int	store_read_news(struct store *, const struct store_reader *);
-
-/* A step of the first readings that begin with sums (mail_sums). */
-int	store_read_kept(struct store *, const struct store_reader *);
-
-/* A piece of each other first reading. */
-int	store_read_first(struct store *, const struct store_reader *);
+int	store_read_rows(struct store *, const struct store_reader *);
 
 /* Writes the sums of an id that has many rows. */
 int	store_keep_sums(struct store *, const struct store_reader *);

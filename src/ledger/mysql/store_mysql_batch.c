@@ -115,9 +115,7 @@ try_begin(struct store *s, struct store_batch *batch,
 		qsort(s->order, s->ntouch, sizeof(s->order[0]), touch_order);
 	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
 	    store_read_numbers(s) == 0 &&
-	    store_read_news(s, reader) == 0 &&
-	    store_read_kept(s, reader) == 0 &&
-	    store_read_first(s, reader) == 0 &&
+	    store_read_rows(s, reader) == 0 &&
 	    store_read_seen(s) == 0 &&
 	    store_keep_sums(s, reader) == 0 &&
 	    store_read_foreign(s, reader) == 0) {

@@ -33,72 +33,6 @@ next_row(struct store *s, struct store_row *row, size_t *index)
 	return more;
 }
 
-/* --- what is new --- */
-
-/*
- * Reads the rows of batches after `newest`, the newest batch that the cache has
- * of an id. In a first reading (SUMS_READ_NEWER) the cache may lack rows of
- * that batch too: it reads those whose seq is above the cursor's. There are no
- * more rows if fewer than NEWS_MAX were fetched.
- */
-static int
-read_after(struct store *s, enum sums_reading r,
-    const struct store_reader *reader)
-{
-	const struct store_touch	*t;
-	struct store_row		 row;
-	size_t				 i;
-	int				 more;
-
-	s->fetched = 0;
-	mysqldb_begin(s->db, NEWS);
-	for (i = 0; i < s->ntouch; i++) {
-		t = &s->touch[i];
-		if (!reads(s, i, r) ||
-		    (r == SUMS_READ_NEWS && store_knows(s, i)))
-			continue;
-		if (r == SUMS_READ_NEWS)
-			store_rival(s);
-		mysqldb_bind_text(s->db, t->id, t->idlen);
-		mysqldb_bind(s->db, t->cursor->newest);
-		mysqldb_bind(s->db, t->cursor->newest);
-		mysqldb_bind(s->db, r == SUMS_READ_NEWS ? INT64_MAX :
-		    t->cursor->seq);
-	}
-	while ((more = next_row(s, &row, &i)) == 1) {
-		t = &s->touch[i];
-		sums_count(t->cursor, 1);
-		if (r == SUMS_READ_NEWS) {
-			reader->news(reader->arg, &row);
-			continue;
-		}
-		if (row.date >= t->since)
-			reader->first(reader->arg, i, &row);
-		t->cursor->newest = mysqldb_column(s->db, 5);
-		t->cursor->seq = mysqldb_column(s->db, 6);
-	}
-	return more;
-}
-
-/* If there are too many new rows, a first reading, by seconds, is cheaper. */
-int
-store_read_news(struct store *s, const struct store_reader *reader)
-{
-	struct store_cursor	*c;
-	size_t			 i;
-
-	if (read_after(s, SUMS_READ_NEWS, reader) == -1)
-		return -1;
-	for (i = 0; i < s->ntouch; i++) {
-		c = s->touch[i].cursor;
-		if (c->loaded && s->fetched >= NEWS_MAX)
-			reader->again(reader->arg, i);
-		else if (c->loaded)
-			c->newest = store_batch_of(s, i);
-	}
-	return 0;
-}
-
 /* --- the first time, piece by piece --- */
 
 /* Finds where the pieces of this batch end: s->end. */
@@ -167,8 +101,8 @@ read_pieces(struct store *s, enum statement n,
 	return more;
 }
 
-int
-store_read_first(struct store *s, const struct store_reader *reader)
+static int
+read_first(struct store *s, const struct store_reader *reader)
 {
 	const struct store_end	*end;
 	struct store_cursor	*c;
@@ -235,71 +169,108 @@ read_sums(struct store *s, const struct store_reader *reader)
 	return more;
 }
 
-/* The newest rows that the sums include, for their instances. */
-static int
-read_recent(struct store *s, const struct store_reader *reader)
+/* --- rows by their number --- */
+
+/* Row of touch[i] of a reading; `fetched` is the row that mysqldb has. */
+static void
+take_row(struct store *s, enum sums_reading r, size_t i,
+    const struct store_row *row, const struct store_reader *reader)
 {
-	const struct store_touch	*t;
-	struct store_row		 row;
-	size_t				 i;
-	int				 more;
+	const struct store_touch	*t = &s->touch[i];
 
-	mysqldb_begin(s->db, RECENT);
-	for (i = 0; i < s->ntouch; i++) {
-		t = &s->touch[i];
-		if (!reads(s, i, SUMS_READ_RECENT))
-			continue;
-		mysqldb_bind_text(s->db, t->id, t->idlen);
-		mysqldb_bind(s->db, t->cursor->newest);
-		mysqldb_bind(s->db, sums_sizes.recent);
+	if (r == SUMS_READ_RECENT) {
+		if (row->date >= s->batch->recent)
+			sums_tell_instance(row, t, i, reader);
+		return;
 	}
-	while ((more = next_row(s, &row, &i)) == 1)
-		if (row.date >= s->batch->recent)
-			sums_tell_instance(&row, &s->touch[i], i, reader);
-	for (i = 0; more == 0 && i < s->ntouch; i++)
-		if (reads(s, i, SUMS_READ_RECENT)) {
-			s->touch[i].cursor->position = SUMS_NEWER;
-			s->touch[i].cursor->seq = INT64_MAX;
-		}
-	return more;
-}
-
-static int
-read_newer(struct store *s, const struct store_reader *reader)
-{
-	struct store_cursor	*c;
-	size_t			 i;
-
-	if (read_after(s, SUMS_READ_NEWER, reader) == -1)
-		return -1;
-	for (i = 0; s->fetched < NEWS_MAX && i < s->ntouch; i++) {
-		if (!reads(s, i, SUMS_READ_NEWER))
-			continue;
-		c = s->touch[i].cursor;
-		c->loaded = true;
-		c->position = 0;
-		c->newest = store_batch_of(s, i);
-		c->ended = clock_mono().ns;
+	sums_count(t->cursor, 1);
+	if (r == SUMS_READ_NEWS) {
+		reader->news(reader->arg, row);
+		return;
 	}
-	return 0;
+	if (row->date >= t->since)
+		reader->first(reader->arg, i, row);
+	t->cursor->newest = mysqldb_column(s->db, 5);
+	t->cursor->base = mysqldb_column(s->db, 6);
 }
 
 /*
- * Takes one of these steps in each batch, so that other charges do not wait
- * long.
+ * SUMS_READ_NEWS and SUMS_READ_NEWER read the rows of batches after `newest`,
+ * the newest batch that the cache has of an id. In a first reading
+ * (SUMS_READ_NEWER) the cache may lack rows of that batch too: it reads those
+ * with a number (seq) above `base`. SUMS_READ_RECENT reads the newest rows that
+ * the sums include, for their instances.
+ *
+ * There are no more rows if fewer than NEWS_MAX were fetched. If there are too
+ * many new rows, a first reading, by seconds, is cheaper.
+ */
+static int
+read_numbered(struct store *s, enum sums_reading r,
+    const struct store_reader *reader)
+{
+	struct store_cursor	*c;
+	struct store_row	 row;
+	size_t			 i;
+	int			 more;
+
+	s->fetched = 0;
+	mysqldb_begin(s->db, r == SUMS_READ_RECENT ? RECENT : NEWS);
+	for (i = 0; i < s->ntouch; i++) {
+		c = s->touch[i].cursor;
+		if (!reads(s, i, r) ||
+		    (r == SUMS_READ_NEWS && store_knows(s, i)))
+			continue;
+		if (r == SUMS_READ_NEWS)
+			store_rival(s);
+		mysqldb_bind_text(s->db, s->touch[i].id, s->touch[i].idlen);
+		mysqldb_bind(s->db, c->newest);
+		if (r == SUMS_READ_RECENT) {
+			mysqldb_bind(s->db, sums_sizes.recent);
+			continue;
+		}
+		mysqldb_bind(s->db, c->newest);
+		mysqldb_bind(s->db, r == SUMS_READ_NEWS ? INT64_MAX : c->base);
+	}
+	while ((more = next_row(s, &row, &i)) == 1)
+		take_row(s, r, i, &row, reader);
+	for (i = 0; more == 0 && i < s->ntouch; i++) {
+		c = s->touch[i].cursor;
+		if (!reads(s, i, r))
+			continue;
+		if (r == SUMS_READ_RECENT) {
+			c->position = SUMS_NEWER;
+			c->base = INT64_MAX;
+		} else if (s->fetched < NEWS_MAX) {
+			c->newest = store_batch_of(s, i);
+			if (r == SUMS_READ_NEWER) {
+				c->loaded = true;
+				c->position = 0;
+				c->base = clock_mono().ns;
+			}
+		} else if (r == SUMS_READ_NEWS)
+			reader->again(reader->arg, i);
+	}
+	return more;
+}
+
+/*
+ * Reads on from what the cache has of each id. In a first reading an id takes
+ * one of the steps in each batch, so that other charges do not wait long.
  */
 int
-store_read_kept(struct store *s, const struct store_reader *reader)
+store_read_rows(struct store *s, const struct store_reader *reader)
 {
 	size_t	i;
 
-	if (read_newer(s, reader) == -1 || read_recent(s, reader) == -1 ||
+	if (read_numbered(s, SUMS_READ_NEWS, reader) == -1 ||
+	    read_numbered(s, SUMS_READ_NEWER, reader) == -1 ||
+	    read_numbered(s, SUMS_READ_RECENT, reader) == -1 ||
 	    (!s->blind && read_sums(s, reader) == -1))
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
 		if (reads(s, i, SUMS_READ_KEPT))
 			s->touch[i].cursor->no_sums = true;
-	return 0;
+	return read_first(s, reader);
 }
 
 /* Sums are optional: a fault of this table alone is ignored. */
