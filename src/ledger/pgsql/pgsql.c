@@ -330,35 +330,6 @@ pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
 	db->put++;
 }
 
-/* In ms since 1970: the time by the server's clock. */
-#define PGSQL_CLOCK	"(extract(epoch FROM clock_timestamp()) * 1000)::float8"
-
-/* The server keeps the time at which they end in a parameter of ours. */
-void
-pgsql_put_bound(struct pgsql *db, int64_t ms)
-{
-	char	*sql;
-
-	sql = alloc_printf("SELECT set_config('policyd.until',"
-	    " (" PGSQL_CLOCK " + %lld)::text, false)", (long long)ms);
-	pgsql_put_query(db, sql, NULL);
-	free(sql);
-}
-
-void
-pgsql_put_left(struct pgsql *db)
-{
-	pgsql_put_query(db, "SELECT set_config('statement_timeout',"
-	    " greatest(1, current_setting('policyd.until')::float8 - "
-	    PGSQL_CLOCK ")::int8::text, false)", NULL);
-}
-
-void
-pgsql_put_unbound(struct pgsql *db)
-{
-	pgsql_put_query(db, db->usual, NULL);
-}
-
 /*
  * Waits for a result, and sends and reads meanwhile: either side may wait for
  * the other.

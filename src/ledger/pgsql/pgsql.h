@@ -33,13 +33,13 @@ struct pgsql {
 	bool			 exposed;	/* this libpq would show a
 						   server the password */
 	char			 place[160];	/* "database on host" */
+	char			 usual[48];	/* SQL: the statement_timeout */
 	int			 fd;		/* for poll(2); input between
 						   calls: it was closed */
 
 	struct pg_conn		*conn;
 	struct pg_result	*result;	/* of the last pgsql_take */
 	int64_t			 timeout;	/* ms */
-	char			 usual[48];	/* SQL: the statement_timeout */
 	struct mono		 deadline;
 	/* --- the pipeline --- */
 	size_t			 put;		/* statements */
@@ -130,16 +130,6 @@ void	pgsql_put(struct pgsql *, size_t statement,
  */
 void	pgsql_put_query(struct pgsql *, const char *sql,
     const struct pgsql_params *);
-
-/*
- * Bounds queries of pgsql_put_query: from pgsql_put_bound on, all of them
- * together have `ms`. Call pgsql_put_left before each, and pgsql_put_unbound
- * after the last. Each of the three is a statement of the pipeline, whose
- * result is taken.
- */
-void	pgsql_put_bound(struct pgsql *, int64_t ms);
-void	pgsql_put_left(struct pgsql *);
-void	pgsql_put_unbound(struct pgsql *);
 
 /* The result of the next statement: its number of rows, or -1. */
 int	pgsql_take(struct pgsql *);

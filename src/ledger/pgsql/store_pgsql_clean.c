@@ -8,30 +8,46 @@
 #define BLOCK_ROWS	100			/* approximate */
 #define VALUES_AT	(INT64_C(1) << 40)	/* positions in mail_distinct */
 
+/*
+ * All queries of a look-up together may take the server a number of
+ * milliseconds. It keeps the time at which they end, by its own clock, in a
+ * parameter of ours.
+ */
+#define CLOCK_MS	"(extract(epoch FROM clock_timestamp()) * 1000)::float8"
+#define TIME_BOUND							\
+	"SELECT set_config('policyd.until', (" CLOCK_MS			\
+	" + $1::float8)::text, false)"
+#define TIME_LEFT							\
+	"SELECT set_config('statement_timeout', greatest(1,"		\
+	" current_setting('policyd.until')::float8 - " CLOCK_MS		\
+	")::int8::text, false)"
+
 enum store_result
 store_look_up(struct store *s, const char *query, int64_t timeout,
     struct store_found *list, size_t n)
 {
-	struct pgsql_params	 p;
+	struct pgsql_params	 p = { .count = 0 };
 	const char		*text;
 	char			*id;
 	size_t			 i, len;
 	int			 rows;
 
 	pgsql_begin(s->db);
-	if (timeout > 0)
-		pgsql_put_bound(s->db, timeout);
+	if (timeout > 0) {
+		pgsql_add_number(&p, timeout);
+		pgsql_put_query(s->db, TIME_BOUND, &p);
+	}
 	for (i = 0; i < n; i++) {
 		if (timeout > 0)
-			pgsql_put_left(s->db);
-		memset(&p, 0, sizeof(p));
+			pgsql_put_query(s->db, TIME_LEFT, NULL);
+		p.count = 0;
 		id = alloc_copy(list[i].id, list[i].idlen);
 		pgsql_add_literal(&p, id);
 		pgsql_put_query(s->db, query, &p);
 		free(id);
 	}
 	if (timeout > 0) {
-		pgsql_put_unbound(s->db);
+		pgsql_put_query(s->db, s->db->usual, NULL);
 		(void)pgsql_take(s->db);
 	}
 	for (i = 0; i < n; i++) {
