@@ -124,7 +124,7 @@ struct store {
 	/* --- the running batch --- */
 	struct store_touch	*touch;
 	size_t			 ntouch;
-	size_t			*order;		/* touches, sorted by id */
+	struct store_touch	**order;	/* touches, sorted by id */
 	uint32_t		*place;		/* of a touch, in slot */
 	struct store_end	*end;
 	size_t			 nend;

@@ -86,10 +86,10 @@ store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		t = &s->touch[s->order[middle]];
+		t = s->order[middle];
 		order = store_compare(id, idlen, t->id, t->idlen);
 		if (order == 0) {
-			*index = s->order[middle];
+			*index = (size_t)(t - s->touch);
 			return 0;
 		}
 		if (order < 0)

@@ -60,14 +60,11 @@
 
 /* --- the ids of a batch --- */
 
-/* the array that qsort(3) sorts */
-static struct store_touch	*sorted;
-
 static int
 touch_order(const void *a, const void *b)
 {
-	const struct store_touch	*x = &sorted[*(const size_t *)a];
-	const struct store_touch	*y = &sorted[*(const size_t *)b];
+	const struct store_touch	*x = *(struct store_touch *const *)a;
+	const struct store_touch	*y = *(struct store_touch *const *)b;
 
 	return store_compare(x->id, x->idlen, y->id, y->idlen);
 }
@@ -96,7 +93,7 @@ try_begin(struct store *s, struct store_batch *batch,
 	s->took = 0;
 	s->begun = clock_mono();
 	s->batch = batch;
-	s->touch = sorted = batch->touch;
+	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	for (i = 0; i < QUEUE_COPY; i++)
 		s->queue[i].count = 0;
@@ -109,7 +106,7 @@ try_begin(struct store *s, struct store_batch *batch,
 		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
 	}
 	for (i = 0; i < s->ntouch; i++)
-		s->order[i] = i;
+		s->order[i] = &s->touch[i];
 	/* At the start there is no array yet. */
 	if (s->ntouch > 0)
 		qsort(s->order, s->ntouch, sizeof(s->order[0]), touch_order);
@@ -242,8 +239,8 @@ store_commit(struct store *s, bool *later)
 	/* Other writes must be visible to what is read outside of a batch. */
 	*later = *later && s->other != NULL && s->nrow > 0 && only_rows;
 	if (s->nrow > 0) {
-		good = store_write_raised(s) == 0 && mysqldb_run_with(s->db,
-		    APPEND, &s->queue[QUEUE_ROWS]) == 0;
+		good = (s->alone || store_write_raised(s) == 0) &&
+		    mysqldb_run_with(s->db, APPEND, &s->queue[QUEUE_ROWS]) == 0;
 		/*
 		 * Exact while auto_increment_increment (`step`) does not
 		 * change: the rows of one statement get numbers that are `step`

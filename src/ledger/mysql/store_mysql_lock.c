@@ -221,8 +221,6 @@ store_write_raised(struct store *s)
 {
 	size_t	i;
 
-	if (s->alone)
-		return 0;
 	mysqldb_begin(s->db, RAISE);
 	for (i = 0; i < s->nslot; i++)
 		if (s->slot[i].raised)
@@ -238,8 +236,7 @@ store_raise_slots(struct store *s)
 	sort_slots(s);
 	/* The next batch is disturbed. */
 	s->left = -1;
-	mysqldb_begin(s->db, RAISE);
 	for (i = 0; i < s->nslot; i++)
-		mysqldb_bind(s->db, s->slot[i].slot);
-	return mysqldb_run(s->db);
+		s->slot[i].raised = true;
+	return store_write_raised(s);
 }
