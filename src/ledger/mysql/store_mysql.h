@@ -74,12 +74,6 @@ enum store_queue {
 	QUEUE__MAX
 };
 
-/* An id whose first reading goes on in this batch. */
-struct store_end {
-	size_t	touch;
-	int64_t	upto;		/* last date of this piece */
-};
-
 struct store_name {		/* the id of foreign rows, as inserted */
 	size_t	touch;		/* the touch that they count for */
 	size_t	at;		/* offset in names_text */
@@ -126,8 +120,7 @@ struct store {
 	size_t			 ntouch;
 	struct store_touch	**order;	/* touches, sorted by id */
 	uint32_t		*place;		/* of a touch, in slot */
-	struct store_end	*end;
-	size_t			 nend;
+	int64_t			*upto;		/* last date of its piece */
 	size_t			 room;		/* of these three */
 	struct store_slot	*slot;		/* sorted, each once */
 	size_t			 nslot;

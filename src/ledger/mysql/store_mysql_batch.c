@@ -103,7 +103,7 @@ try_begin(struct store *s, struct store_batch *batch,
 		s->room = s->ntouch * 2;
 		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
 		s->place = alloc_resize(s->place, s->room, sizeof(s->place[0]));
-		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
+		s->upto = alloc_resize(s->upto, s->room, sizeof(s->upto[0]));
 	}
 	for (i = 0; i < s->ntouch; i++)
 		s->order[i] = &s->touch[i];

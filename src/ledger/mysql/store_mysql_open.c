@@ -287,7 +287,7 @@ store_close(struct store *s)
 	free(s->place);
 	free(s->slot);
 	free(s->known);
-	free(s->end);
+	free(s->upto);
 	for (i = 0; i < QUEUE__MAX; i++)
 		free(s->queue[i].param);
 	free(s);

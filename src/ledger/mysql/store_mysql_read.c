@@ -35,16 +35,53 @@ next_row(struct store *s, struct store_row *row, size_t *index)
 
 /* --- the first time, piece by piece --- */
 
-/* Finds where the pieces of this batch end: s->end. */
+/*
+ * Reads the rows of the pieces: FIRST, the sums of seconds for which no
+ * instances are needed; SINGLE, the other rows; ADDED, rows before a piece that
+ * were added since the last one.
+ */
 static int
-read_ends(struct store *s, int64_t piece)
+read_pieces(struct store *s, enum statement n,
+    const struct store_reader *reader)
 {
 	const struct store_touch	*t;
-	int64_t				 n;
+	struct store_row		 row;
 	size_t				 i;
 	int				 more;
 
-	s->nend = 0;
+	mysqldb_begin(s->db, n);
+	if (n != ADDED)
+		mysqldb_bind(s->db, s->batch->recent);
+	for (i = 0; i < s->ntouch; i++) {
+		t = &s->touch[i];
+		if (!reads(s, i, SUMS_READ_FIRST) ||
+		    (n == ADDED && t->cursor->position == 0))
+			continue;
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+		if (n == ADDED)
+			mysqldb_bind(s->db, t->cursor->base);
+		mysqldb_bind(s->db, sums_position(t));
+		mysqldb_bind(s->db, n == ADDED ? t->since : s->upto[i]);
+	}
+	while ((more = next_row(s, &row, &i)) == 1)
+		reader->first(reader->arg, i, &row);
+	return more;
+}
+
+/* Finds where each id's piece ends, reads the pieces, and moves the cursors. */
+static int
+read_first(struct store *s, const struct store_reader *reader)
+{
+	const struct store_touch	*t;
+	int64_t				 piece, row;
+	size_t				 i, n = 0;
+	int				 more;
+
+	for (i = 0; i < s->ntouch; i++)
+		n += reads(s, i, SUMS_READ_FIRST);
+	if (n == 0)
+		return 0;
+	piece = (int64_t)sums_piece(n, s->batch->budget);
 	mysqldb_begin(s->db, ENDS);
 	for (i = 0; i < s->ntouch; i++) {
 		t = &s->touch[i];
@@ -56,72 +93,21 @@ read_ends(struct store *s, int64_t piece)
 		mysqldb_bind(s->db, piece);
 	}
 	while ((more = mysqldb_next(s->db)) == 1) {
-		n = mysqldb_column(s->db, 0);
-		/* Skips an item that was repeated to fill up the statement. */
-		if (n < 0 || (uint64_t)n >= s->ntouch || (s->nend > 0 &&
-		    s->end[s->nend - 1].touch == (size_t)n))
-			continue;
-		s->end[s->nend++] = (struct store_end){ .touch = (size_t)n,
-		    .upto = mysqldb_column(s->db, 1) };
+		row = mysqldb_column(s->db, 0);
+		if (row >= 0 && (uint64_t)row < s->ntouch)
+			s->upto[row] = mysqldb_column(s->db, 1);
 	}
-	return more;
-}
-
-/*
- * Reads the rows of the pieces: FIRST, the sums of seconds for which no
- * instances are needed; SINGLE, the other rows; ADDED, rows before a piece that
- * were added since the last one.
- */
-static int
-read_pieces(struct store *s, enum statement n,
-    const struct store_reader *reader)
-{
-	const struct store_touch	*t;
-	const struct store_end		*end;
-	struct store_row		 row;
-	size_t				 i;
-	int				 more;
-
-	mysqldb_begin(s->db, n);
-	if (n != ADDED)
-		mysqldb_bind(s->db, s->batch->recent);
-	for (i = 0; i < s->nend; i++) {
-		end = &s->end[i];
-		t = &s->touch[end->touch];
-		if (n == ADDED && t->cursor->position == 0)
-			continue;
-		mysqldb_bind_text(s->db, t->id, t->idlen);
-		if (n == ADDED)
-			mysqldb_bind(s->db, t->cursor->base);
-		mysqldb_bind(s->db, sums_position(t));
-		mysqldb_bind(s->db, n == ADDED ? t->since : end->upto);
-	}
-	while ((more = next_row(s, &row, &i)) == 1)
-		reader->first(reader->arg, i, &row);
-	return more;
-}
-
-static int
-read_first(struct store *s, const struct store_reader *reader)
-{
-	const struct store_end	*end;
-	struct store_cursor	*c;
-	size_t			 i, n = 0;
-
-	for (i = 0; i < s->ntouch; i++)
-		n += reads(s, i, SUMS_READ_FIRST);
-	if (n == 0)
-		return 0;
-	if (read_ends(s, (int64_t)sums_piece(n, s->batch->budget)) == -1 ||
-	    read_pieces(s, FIRST, reader) == -1 || read_pieces(s, SINGLE,
-	    reader) == -1 || read_pieces(s, ADDED, reader) == -1)
+	if (more == -1 || read_pieces(s, FIRST, reader) == -1 ||
+	    read_pieces(s, SINGLE, reader) == -1 ||
+	    read_pieces(s, ADDED, reader) == -1)
 		return -1;
-	for (i = 0; i < s->nend; i++) {
-		end = &s->end[i];
-		c = s->touch[end->touch].cursor;
-		sums_end_piece(c, end->upto, store_batch_of(s, end->touch));
-		if (c->loaded)
-			c->ended = clock_mono().ns;
+	for (i = 0; i < s->ntouch; i++) {
+		t = &s->touch[i];
+		if (!reads(s, i, SUMS_READ_FIRST))
+			continue;
+		sums_end_piece(t->cursor, s->upto[i], store_batch_of(s, i));
+		if (t->cursor->loaded)
+			t->cursor->base = clock_mono().ns;
 	}
 	return 0;
 }
