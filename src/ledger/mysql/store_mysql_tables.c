@@ -92,11 +92,16 @@ widen(void *arg, const char *sql)
 
 /* --- other missing parts --- */
 
-#define INDEX(table, name, column, at)					\
-	"SELECT count(*) FROM information_schema.statistics WHERE"	\
-	" table_schema = database() AND table_name = '" table "'"	\
-	" AND index_name = '" name "' AND column_name = '" column "'"	\
-	" AND seq_in_index = " #at
+/* What of a table of ours is in information_schema. */
+#define IN_SCHEMA(view, table, where)					\
+	" FROM information_schema." view " WHERE table_schema = database()" \
+	" AND table_name = '" table "' AND " where
+#define COLUMN(table, where)						\
+	"SELECT count(*)" IN_SCHEMA("columns", table, where)
+#define INDEX(table, where)						\
+	"SELECT count(*)" IN_SCHEMA("statistics", table, where)
+#define NO_INDEX(table, where)						\
+	"SELECT count(*) = 0" IN_SCHEMA("statistics", table, where)
 
 #define TRIGGER(event)							\
 	"SELECT count(*) FROM information_schema.triggers WHERE"	\
@@ -113,64 +118,55 @@ widen(void *arg, const char *sql)
 	"(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"	\
 	" UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7"
 
-/* Runs the statements if the number that `check` returns is below `least`. */
+/*
+ * Runs the statements if `check` returns 0. With `optional` the start goes on
+ * without them.
+ */
 static const struct {
 	const char	*check;
-	int64_t		 least;
-	const char	*sql[STEPS];
 	bool		 optional;
+	const char	*sql[STEPS];
 } preparation[] = {
-	{ "SELECT count(*) FROM mail_state WHERE name = 'changes'", 1,
-	    { "INSERT INTO mail_state VALUES ('changes', 0)", "COMMIT" },
-	    false },
-	{ INDEX("mail_count", "mail_count_index", "date", 2), 1,
-	    { "CREATE INDEX mail_count_index ON mail_count (id, date)" },
-	    false },
+	{ "SELECT count(*) FROM mail_state WHERE name = 'changes'", false,
+	    { "INSERT INTO mail_state VALUES ('changes', 0)", "COMMIT" } },
+	{ INDEX("mail_count", "index_name = 'mail_count_index'"
+	    " AND column_name = 'date' AND seq_in_index = 2"), false,
+	    { "CREATE INDEX mail_count_index ON mail_count (id, date)" } },
 	/*
 	 * Existing rows count as ours; rows inserted from now on are foreign.
 	 */
-	{ "SELECT count(*) FROM information_schema.columns WHERE"
-	    " table_schema = database() AND table_name = 'mail_count'"
-	    " AND column_name = 'own' AND column_default = '0'", 1,
-	    { "ALTER TABLE mail_count ALTER COLUMN own SET DEFAULT 0" },
-	    false },
+	{ COLUMN("mail_count", "column_name = 'own'"
+	    " AND column_default = '0'"), false,
+	    { "ALTER TABLE mail_count ALTER COLUMN own SET DEFAULT 0" } },
 	/* The first version of these tables had this index without `own`. */
-	{ "SELECT count(*) = 0 FROM information_schema.statistics WHERE"
-	    " table_schema = database() AND table_name = 'mail_count'"
-	    " AND index_name = 'mail_count_news' AND column_name = 'id'"
-	    " AND seq_in_index = 1", 1,
-	    { "DROP INDEX mail_count_news ON mail_count" }, false },
+	{ NO_INDEX("mail_count", "index_name = 'mail_count_news'"
+	    " AND column_name = 'id' AND seq_in_index = 1"), false,
+	    { "DROP INDEX mail_count_news ON mail_count" } },
 	/* Later, it had `seq` in place of `batch`. */
-	{ "SELECT count(*) = 0 FROM information_schema.statistics WHERE"
-	    " table_schema = database() AND table_name = 'mail_count'"
-	    " AND index_name = 'mail_count_news' AND column_name = 'seq'", 1,
+	{ NO_INDEX("mail_count", "index_name = 'mail_count_news'"
+	    " AND column_name = 'seq'"), false,
 	    { "DELETE FROM mail_sums", "COMMIT", "DROP INDEX mail_count_news ON"
-	    " mail_count" }, false },
-	{ INDEX("mail_count", "mail_count_news", "batch", 3), 1,
-	    { "CREATE INDEX mail_count_news ON mail_count (own, id, batch)" },
-	    false },
-	{ INDEX("mail_distinct", "mail_distinct_date", "date", 1), 1,
-	    { "CREATE INDEX mail_distinct_date ON mail_distinct (date)" },
-	    false },
-	{ "SELECT count(*) FROM information_schema.statistics WHERE"
-	    " table_schema = database() AND table_name = 'limit_report'"
-	    " AND non_unique = 0 AND column_name = 'delta' AND seq_in_index ="
-	    " 2", 1,
+	    " mail_count" } },
+	{ INDEX("mail_count", "index_name = 'mail_count_news'"
+	    " AND column_name = 'batch' AND seq_in_index = 3"), false,
+	    { "CREATE INDEX mail_count_news ON mail_count (own, id, batch)" } },
+	{ INDEX("mail_distinct", "index_name = 'mail_distinct_date'"
+	    " AND column_name = 'date' AND seq_in_index = 1"), false,
+	    { "CREATE INDEX mail_distinct_date ON mail_distinct (date)" } },
+	{ INDEX("limit_report", "non_unique = 0 AND column_name = 'delta'"
+	    " AND seq_in_index = 2"), false,
 	    { "CREATE TEMPORARY TABLE hits AS SELECT id, delta, sum(hit) AS hit"
 	    " FROM limit_report GROUP BY id, delta", "DELETE FROM limit_report",
 	    "INSERT INTO limit_report (id, delta, hit) SELECT * FROM hits",
-	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta)"
-	    }, false },
-	{ "SELECT count(*) FROM information_schema.tables WHERE"
-	    " table_schema = database() AND table_name = 'mail_lock'", 1,
+	    "CREATE UNIQUE INDEX limit_report_index ON"
+	    " limit_report (id, delta)" } },
+	{ COLUMN("mail_lock", "column_name = 'slot'"), false,
 	    { "CREATE TABLE mail_lock (slot int NOT NULL PRIMARY KEY,"
-	    " batch bigint NOT NULL DEFAULT 1) ENGINE=InnoDB" }, false },
-	{ "SELECT count(*) FROM information_schema.columns WHERE"
-	    " table_schema = database() AND table_name = 'mail_lock'"
-	    " AND column_name = 'batch'", 1,
+	    " batch bigint NOT NULL DEFAULT 1) ENGINE=InnoDB" } },
+	{ COLUMN("mail_lock", "column_name = 'batch'"), false,
 	    { "ALTER TABLE mail_lock ADD COLUMN batch bigint NOT NULL"
-	    " DEFAULT 1" }, false },
-	{ "SELECT count(*) FROM mail_lock", STORE_SLOTS + 2,
+	    " DEFAULT 1" } },
+	{ "SELECT count(*) >= 65538 FROM mail_lock", false,
 	    { "SET @newest = (SELECT coalesce(max(batch), 0) + 1"
 	    " FROM mail_count)",
 	    "INSERT IGNORE INTO mail_lock (slot, batch) SELECT a.n + 8 * b.n"
@@ -179,13 +175,13 @@ static const struct {
 	    DIGIT ") b, " DIGIT ") c, " DIGIT ") d, " DIGIT ") e,"
 	    " (SELECT 0 AS n UNION SELECT 1) f",
 	    "INSERT IGNORE INTO mail_lock VALUES (65536, 1),"
-	    " (65537, @newest)", "COMMIT" }, false },
-	{ TRIGGER("deleted"), 1,
+	    " (65537, @newest)", "COMMIT" } },
+	{ TRIGGER("deleted"), true,
 	    { "DROP TRIGGER IF EXISTS mail_count_deleted",
-	    "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED }, true },
-	{ TRIGGER("updated"), 1,
+	    "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED } },
+	{ TRIGGER("updated"), true,
 	    { "DROP TRIGGER IF EXISTS mail_count_updated",
-	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED }, true }
+	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED } }
 };
 
 /* Triggers that we have no privilege to see work all the same. */
@@ -220,7 +216,7 @@ prepare_tables(struct store *s)
 	for (i = 0; i < sizeof(preparation) / sizeof(preparation[0]); i++) {
 		if (mysqldb_number(s->db, preparation[i].check, &n) == -1)
 			return -1;
-		if (n >= preparation[i].least)
+		if (n != 0)
 			continue;
 		for (j = 0; j < STEPS && preparation[i].sql[j] != NULL; j++)
 			if (build(s, preparation[i].sql[j]) == -1)
@@ -300,10 +296,8 @@ hide(struct store *s)
 
 	if (!s->hides)
 		return 0;
-	if (mysqldb_number(s->db, "SELECT count(*) FROM"
-	    " information_schema.columns WHERE table_schema = database()"
-	    " AND table_name = 'mail_count' AND extra LIKE '%INVISIBLE%'",
-	    &hidden) == -1)
+	if (mysqldb_number(s->db, COLUMN("mail_count",
+	    "extra LIKE '%INVISIBLE%'"), &hidden) == -1)
 		return -1;
 	return hidden >= 4 ? 0 : build(s, "ALTER TABLE mail_count"
 	    " MODIFY tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
