@@ -103,6 +103,18 @@ widen(void *arg, const char *sql)
 #define NO_INDEX(table, where)						\
 	"SELECT count(*) = 0" IN_SCHEMA("statistics", table, where)
 
+/*
+ * In SQL: whether the server is MariaDB or MySQL of these versions, or later.
+ */
+#define VERSION_PART(n)							\
+	"substring_index(substring_index(version(), '.', " #n "), '.', -1)"
+#define SINCE(mariadb, mysql)						\
+	"(" VERSION_PART(1) " * 1000000 + " VERSION_PART(2) " * 1000"	\
+	" + " VERSION_PART(3) " >= if(version() LIKE '%MariaDB%', "	\
+	#mariadb ", " #mysql "))"
+#define KNOWS_INVISIBLE	SINCE(10003000, 8000023)
+#define KNOWS_SKIP_LOCKED	SINCE(10006000, 8000001)
+
 #define TRIGGER(event)							\
 	"SELECT count(*) FROM information_schema.triggers WHERE"	\
 	" trigger_schema = database() AND trigger_name ="		\
@@ -181,7 +193,16 @@ static const struct {
 	    "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED } },
 	{ TRIGGER("updated"), true,
 	    { "DROP TRIGGER IF EXISTS mail_count_updated",
-	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED } }
+	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED } },
+	/* Our columns that an earlier start has not hidden. */
+	{ "SELECT count(*) >= 4 OR NOT " KNOWS_INVISIBLE
+	    IN_SCHEMA("columns", "mail_count", "extra LIKE '%INVISIBLE%'"),
+	    false,
+	    { "ALTER TABLE mail_count"
+	    " MODIFY tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
+	    " MODIFY seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT,"
+	    " MODIFY own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
+	    " MODIFY batch bigint NOT NULL DEFAULT 1" SCHEMA_HIDDEN } }
 };
 
 /* Triggers that we have no privilege to see work all the same. */
@@ -242,16 +263,6 @@ prepare_tables(struct store *s)
 }
 
 /*
- * In SQL: whether the server is MariaDB or MySQL of these versions, or later.
- */
-#define VERSION_PART(n)							\
-	"substring_index(substring_index(version(), '.', " #n "), '.', -1)"
-#define SINCE(mariadb, mysql)						\
-	"SELECT " VERSION_PART(1) " * 1000000 + " VERSION_PART(2)	\
-	" * 1000 + " VERSION_PART(3) " >= if(version() LIKE '%MariaDB%', " \
-	#mariadb ", " #mysql ")"
-
-/*
  * Finds out which features the server has. Warns about visible columns, which a
  * program of 1.1 or 1.2 on these tables cannot use.
  */
@@ -268,8 +279,8 @@ find_features(struct store *s)
 	if (mysqldb_number(s->db, "SELECT @@wsrep_on", &cluster) == -1 &&
 	    s->db->fault != MYSQLDB_FAULT_STATEMENT)
 		return -1;
-	if (mysqldb_number(s->db, SINCE(10003000, 8000023), &hides) == -1 ||
-	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1 ||
+	if (mysqldb_number(s->db, "SELECT " KNOWS_INVISIBLE, &hides) == -1 ||
+	    mysqldb_number(s->db, "SELECT " KNOWS_SKIP_LOCKED, &skips) == -1 ||
 	    mysqldb_number(s->db, "SELECT @@auto_increment_increment",
 	    &s->step) == -1 ||
 	    (five = has_column(s, "mail_count", "protocol_state", &width)) ==
@@ -286,24 +297,6 @@ find_features(struct store *s)
 		    " cannot write to mail_count any more, upgrade all of them",
 		    s->description);
 	return 0;
-}
-
-/* Hides our columns that an earlier start has not hidden. */
-static int
-hide(struct store *s)
-{
-	int64_t	hidden;
-
-	if (!s->hides)
-		return 0;
-	if (mysqldb_number(s->db, COLUMN("mail_count",
-	    "extra LIKE '%INVISIBLE%'"), &hidden) == -1)
-		return -1;
-	return hidden >= 4 ? 0 : build(s, "ALTER TABLE mail_count"
-	    " MODIFY tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
-	    " MODIFY seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT,"
-	    " MODIFY own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
-	    " MODIFY batch bigint NOT NULL DEFAULT 1" SCHEMA_HIDDEN);
 }
 
 static bool
@@ -327,7 +320,7 @@ upgrade_tables(struct store *s)
 
 	for (tries = 0; ; tries++) {
 		if (schema_upgrade(SCHEMA_MYSQL, &database, &changed) == 0 &&
-		    prepare_tables(s) == 0 && hide(s) == 0)
+		    prepare_tables(s) == 0)
 			return 0;
 		if (tries == UPGRADE_TRIES || (!overtaken(s->builder) &&
 		    !overtaken(s->db)))
