@@ -55,13 +55,31 @@ put_reading(struct store *s, enum sums_reading r,
 	pgsql_put(s->db, statement[r], &p);
 }
 
-static void
-put_seen(struct store *s, const struct store_batch *batch)
+/*
+ * Sorts the touches by the reading that they need, and puts all readings, then
+ * values and pairs. No reading is needed if no other daemon wrote rows since
+ * the last one.
+ */
+void
+store_put_reads(struct store *s, const struct store_batch *batch)
 {
+	const struct store_cursor	*c;
 	const struct store_value	*v;
 	const struct store_pair		*p;
-	size_t				 i;
+	enum sums_reading		 r;
+	size_t				 i, n = 0;
 
+	for (r = 0; r < SUMS_READ__MAX; r++) {
+		s->begin[r] = n;
+		for (i = 0; i < s->ntouch; i++) {
+			c = s->touch[i].cursor;
+			if (sums_reading(c) == r && (!c->loaded || !s->alone ||
+			    writers_after(&s->others, c->newest)))
+				s->index[n++] = i;
+		}
+		s->begin[r + 1] = n;
+		put_reading(s, r, batch);
+	}
 	store_empty(s, VALUE_ID, PAIR_WHAT);
 	for (i = 0; i < batch->nvalue; i++) {
 		v = &batch->value[i];
@@ -79,31 +97,6 @@ put_seen(struct store *s, const struct store_batch *batch)
 	}
 	if (batch->npair > 0)
 		store_put(s, PAIR, PAIR_WHO, PAIR_WHAT);
-}
-
-/*
- * Sorts the touches by the reading that they need, and puts all readings. No
- * reading is needed if no other daemon wrote rows since the last one.
- */
-void
-store_put_reads(struct store *s, const struct store_batch *batch)
-{
-	const struct store_cursor	*c;
-	enum sums_reading		 r;
-	size_t				 i, n = 0;
-
-	for (r = 0; r < SUMS_READ__MAX; r++) {
-		s->begin[r] = n;
-		for (i = 0; i < s->ntouch; i++) {
-			c = s->touch[i].cursor;
-			if (sums_reading(c) == r && (!c->loaded || !s->alone ||
-			    writers_after(&s->others, c->newest)))
-				s->index[n++] = i;
-		}
-		s->begin[r + 1] = n;
-		put_reading(s, r, batch);
-	}
-	put_seen(s, batch);
 }
 
 /* --- taking --- */
