@@ -61,13 +61,6 @@ keyword_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
 }
 
 static void
-wipe_keywords(struct pgsql_keywords *k)
-{
-	while (k->count > 0)
-		str_wipe(&k->text[--k->count]);
-}
-
-static void
 default_keyword(struct pgsql_keywords *k, const char *name, const char *text)
 {
 	if (keyword_value(k, NULL, name) == NULL)
@@ -451,16 +444,14 @@ pgsql_open(const struct settings *settings, const struct pgsql *first,
     bool *away, char *reason, size_t size)
 {
 	struct pgsql_keywords	 k = { .count = 0 };
-	struct pgsql		*db;
+	struct pgsql		*db = NULL;
 	const char		*fault;
 	char			 passfile[256];
 	bool			 good = false;
 
 	*away = false;
-	if (make_keywords(&k, settings->pgsql_config, reason, size) == -1) {
-		wipe_keywords(&k);
-		return NULL;
-	}
+	if (make_keywords(&k, settings->pgsql_config, reason, size) == -1)
+		goto done;
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
 	db->timeout = settings->db_timeout;
@@ -482,13 +473,13 @@ pgsql_open(const struct settings *settings, const struct pgsql *first,
 		(void)strlcat(reason, passfile, size);
 	} else if ((fault = pool_fault(db, &k, first == NULL, away)) != NULL)
 		(void)strlcpy(reason, fault, size);
+	else if (set_up(db) == -1)
+		(void)strlcpy(reason, db->error, size);
 	else
 		good = true;
-	wipe_keywords(&k);
-	if (good && set_up(db) == -1) {
-		(void)strlcpy(reason, db->error, size);
-		good = false;
-	}
+ done:
+	while (k.count > 0)
+		str_wipe(&k.text[--k.count]);
 	if (good)
 		return db;
 	pgsql_close(db);
