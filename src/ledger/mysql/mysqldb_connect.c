@@ -47,8 +47,24 @@ struct mysqldb_tls {
 };
 
 static struct mysqldb_tls
-tls_of(const struct value *config)
+set_tls(MYSQL *conn, const struct value *config)
 {
+#if HAS_SSL_MODE
+	static const struct {
+		const char	*name;
+		unsigned int	 mode;
+	} modes[] = {
+		{ "DISABLED", SSL_MODE_DISABLED },
+		{ "PREFERRED", SSL_MODE_PREFERRED },
+		{ "REQUIRED", SSL_MODE_REQUIRED },
+		{ "VERIFY_CA", SSL_MODE_VERIFY_CA },
+		{ "VERIFY_IDENTITY", SSL_MODE_VERIFY_IDENTITY }
+	};
+	const char		*mode;
+	size_t			 i;
+#else
+	FLAG			 enforce, verify;
+#endif
 	const struct value	*ssl = value_get(config, "ssl");
 	struct mysqldb_tls	 tls;
 
@@ -62,41 +78,22 @@ tls_of(const struct value *config)
 		tls.verified = tls.required &&
 		    config_text(ssl, "ca", "capath") != NULL;
 	}
-	return tls;
-}
-
-static void
-set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
-{
 #if HAS_SSL_MODE
-	static const struct {
-		const char	*name;
-		unsigned int	 mode;
-	} modes[] = {
-		{ "DISABLED", SSL_MODE_DISABLED },
-		{ "PREFERRED", SSL_MODE_PREFERRED },
-		{ "REQUIRED", SSL_MODE_REQUIRED },
-		{ "VERIFY_CA", SSL_MODE_VERIFY_CA },
-		{ "VERIFY_IDENTITY", SSL_MODE_VERIFY_IDENTITY }
-	};
-	const char	*mode = tls->mode;
-	size_t		 i;
-
-	if (mode == NULL && !tls->required)
-		return;
-	if (mode == NULL)
-		mode = tls->verified ? "VERIFY_CA" : "REQUIRED";
-	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+	mode = tls.mode;
+	if (mode == NULL && tls.required)
+		mode = tls.verified ? "VERIFY_CA" : "REQUIRED";
+	for (i = 0; mode != NULL && i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (strcmp(modes[i].name, mode) == 0)
 			(void)mysql_options(conn, MYSQL_OPT_SSL_MODE,
 			    &modes[i].mode);
 #else
-	FLAG	enforce = tls->required, verify = tls->verified;
-
+	enforce = tls.required;
+	verify = tls.verified;
 	if (enforce)
 		(void)mysql_options(conn, MYSQL_OPT_SSL_ENFORCE, &enforce);
 	(void)mysql_options(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 #endif
+	return tls;
 }
 
 /*
@@ -317,7 +314,7 @@ connect_host(struct mysqldb *db, const struct settings *settings,
 {
 	const struct value	*config = settings->mysql_config;
 	const char		*name = config_text(config, "db", "database");
-	struct mysqldb_tls	 tls = tls_of(config);
+	struct mysqldb_tls	 tls;
 	MYSQL			*conn;
 	char			 place[160], *kept[2];
 	int64_t			 read_only = 0;
@@ -330,7 +327,7 @@ connect_host(struct mysqldb *db, const struct settings *settings,
 	}
 	db->lib->conn = conn;
 	set_options(conn, config, db->timeout);
-	set_tls(conn, &tls);
+	tls = set_tls(conn, config);
 	if (!settings->db_insecure_auth && !server_trusted(config, &tls) &&
 	    restrict_auth(conn, &tls, db->error, sizeof(db->error)) == -1) {
 		*away = false;

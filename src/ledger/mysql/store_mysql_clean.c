@@ -162,28 +162,6 @@ const struct store_pace	store_pace = { INT64_C(500000), 4 };
 /* Every step waits for the disk once, so a step has at least so many rows. */
 #define ROWS_LEAST	500
 
-/*
- * Rows that are old by our clock may be in the caches of daemons with another
- * clock: if our clock is not the server's, count the deletion as a change.
- */
-static int
-clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
-    int64_t end, int64_t *deleted)
-{
-	mysqldb_begin(s->db, CLEAN);
-	mysqldb_bind(s->db, from);
-	mysqldb_bind(s->db, end);
-	mysqldb_bind(s->db, kept->first);
-	mysqldb_bind(s->db, kept->last);
-	if (mysqldb_run(s->db) == -1)
-		return -1;
-	if ((*deleted = s->db->changes) == 0)
-		return 0;
-	mysqldb_begin(s->db, CLEAN_NOTE);
-	mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_SKEW));
-	return mysqldb_run(s->db);
-}
-
 /* Values come last; *position stays the same until there are none. */
 static int
 clean_values(struct store *s, const struct store_kept *kept, size_t max,
@@ -206,6 +184,10 @@ clean_values(struct store *s, const struct store_kept *kept, size_t max,
 	return mysqldb_run(s->db);
 }
 
+/*
+ * Rows that are old by our clock may be in the caches of daemons with another
+ * clock: if our clock is not the server's, count the deletion as a change.
+ */
 enum store_result
 store_clean(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
@@ -224,11 +206,22 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	while ((more = mysqldb_next(s->db)) == 1)
 		end = mysqldb_column(s->db, 0);
 	good = more == 0;
-	if (good && end > 0)
-		good = clean_rows(s, kept, *position, end, &gone) == 0;
-	else if (good) {
+	if (good && end == 0) {
 		end = *position;
 		good = clean_values(s, kept, max, &end) == 0;
+	} else if (good) {
+		mysqldb_begin(s->db, CLEAN);
+		mysqldb_bind(s->db, *position);
+		mysqldb_bind(s->db, end);
+		mysqldb_bind(s->db, kept->first);
+		mysqldb_bind(s->db, kept->last);
+		good = mysqldb_run(s->db) == 0;
+		gone = s->db->changes;
+	}
+	if (good && gone > 0) {
+		mysqldb_begin(s->db, CLEAN_NOTE);
+		mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_SKEW));
+		good = mysqldb_run(s->db) == 0;
 	}
 	if ((result = store_end(s, good)) != STORE_OK)
 		return result;

@@ -6,24 +6,6 @@
 
 /* --- in a batch --- */
 
-/* The touch that a foreign row counts for. -1: none. */
-static int
-find_folded(const struct store *s, const char *id, size_t idlen, size_t *index)
-{
-	char		 folded[1024];
-	const char	*colon;
-	size_t		 from = 0;
-
-	if (s->foreign.fold == FOREIGN_AS_IS || idlen > sizeof(folded))
-		return store_find(s, id, idlen, index);
-	memcpy(folded, id, idlen);
-	if (s->foreign.fold == FOREIGN_FOLD_REST &&
-	    (colon = memchr(id, ':', idlen)) != NULL)
-		from = (size_t)(colon - id);
-	str_fold(folded + from, idlen - from);
-	return store_find(s, folded, idlen, index);
-}
-
 static void
 add_name(struct store *s, size_t touch, const char *id, size_t idlen)
 {
@@ -45,8 +27,9 @@ static int
 name_all(struct store *s, int64_t most)
 {
 	const struct store_name	*last;
-	const char		*id;
-	size_t			 idlen, index;
+	const char		*id, *colon;
+	char			 folded[MYSQLDB_TEXT];
+	size_t			 idlen, index, from;
 	int64_t			 n = 0;
 	int			 more;
 
@@ -61,7 +44,13 @@ name_all(struct store *s, int64_t most)
 		if (last != NULL && last->len == idlen &&
 		    memcmp(s->names_text.data + last->at, id, idlen) == 0)
 			continue;
-		if (find_folded(s, id, idlen, &index) == 0 &&
+		memcpy(folded, id, idlen);
+		from = s->foreign.fold == FOREIGN_AS_IS ? idlen : 0;
+		if (s->foreign.fold == FOREIGN_FOLD_REST &&
+		    (colon = memchr(id, ':', idlen)) != NULL)
+			from = (size_t)(colon - id);
+		str_fold(folded + from, idlen - from);
+		if (store_find(s, folded, idlen, &index) == 0 &&
 		    s->touch[index].cursor->loaded)
 			add_name(s, index, id, idlen);
 	}

@@ -306,39 +306,21 @@ overtaken(struct mysqldb *db)
 	    db->fault == MYSQLDB_FAULT_EXISTS);
 }
 
-/*
- * Daemons on other nodes of a cluster may prepare the tables at the same time:
- * what is still missing is looked for again.
- */
-static int
-upgrade_tables(struct store *s)
-{
-	const struct schema_database	database = { has_column,
-	    build, widen, s, s->settings->fold_case };
-	bool				changed;
-	int				tries;
-
-	for (tries = 0; ; tries++) {
-		if (schema_upgrade(SCHEMA_MYSQL, &database, &changed) == 0 &&
-		    prepare_tables(s) == 0)
-			return 0;
-		if (tries == UPGRADE_TRIES || (!overtaken(s->builder) &&
-		    !overtaken(s->db)))
-			return -1;
-		if (mysqldb_rollback(s->db) == -1 || (s->builder != NULL &&
-		    mysqldb_rollback(s->builder) == -1))
-			return -1;
-		(void)poll(NULL, 0, (int)arc4random_uniform(UPGRADE_MS));
-	}
-}
-
 #define LOCK_NAME	"concat('policyd.', md5(database()))"
 
-/* One daemon at a time; the lock is also released with the connection. */
+/*
+ * One daemon at a time; the lock is also released with the connection. Daemons
+ * on other nodes of a cluster may prepare the tables at the same time: what is
+ * still missing is looked for again.
+ */
 int
 store_upgrade(struct store *s)
 {
-	int64_t	n;
+	const struct schema_database	database = { has_column,
+	    build, widen, s, s->settings->fold_case };
+	int64_t				n;
+	bool				changed;
+	int				tries;
 
 	if (mysqldb_number(s->db, "SELECT get_lock(" LOCK_NAME ", 1)",
 	    &n) == -1)
@@ -348,8 +330,19 @@ store_upgrade(struct store *s)
 		    sizeof(s->error));
 		return -1;
 	}
-	if (find_features(s) == -1 || upgrade_tables(s) == -1 ||
-	    mysqldb_number(s->db, "SELECT release_lock(" LOCK_NAME ")",
+	if (find_features(s) == -1)
+		return -1;
+	for (tries = 0; schema_upgrade(SCHEMA_MYSQL, &database,
+	    &changed) == -1 || prepare_tables(s) == -1; tries++) {
+		if (tries == UPGRADE_TRIES || (!overtaken(s->builder) &&
+		    !overtaken(s->db)))
+			return -1;
+		if (mysqldb_rollback(s->db) == -1 || (s->builder != NULL &&
+		    mysqldb_rollback(s->builder) == -1))
+			return -1;
+		(void)poll(NULL, 0, (int)arc4random_uniform(UPGRADE_MS));
+	}
+	if (mysqldb_number(s->db, "SELECT release_lock(" LOCK_NAME ")",
 	    &n) == -1 || mysqldb_exec(s->db, STORE_OWN) == -1)
 		return -1;
 	/* A read-only server must fail here, not in the first batch. */
