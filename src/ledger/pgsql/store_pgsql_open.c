@@ -409,29 +409,6 @@ widen(void *arg, const char *sql)
 	return pgsql_exec(s->db, "ROLLBACK TO SAVEPOINT widen");
 }
 
-static int
-upgrade(struct store *s, bool fold)
-{
-	const struct schema_database	database = { has_column, run_step,
-	    widen, s, fold };
-	int64_t				there;
-	bool				changed;
-	size_t				i;
-
-	if (pgsql_exec(s->db, "SET policyd_rate_limit.own = 'on';"
-	    "BEGIN;"
-	    "SELECT pg_advisory_xact_lock(" LOCK_SCHEMA_KEY ")") == -1 ||
-	    schema_upgrade(SCHEMA_PGSQL, &database, &changed) == -1)
-		return -1;
-	for (i = 0; i < sizeof(preparation) / sizeof(preparation[0]); i++) {
-		if (pgsql_number(s->db, preparation[i][0], &there) == -1)
-			return -1;
-		if (there == 0 && pgsql_exec(s->db, preparation[i][1]) == -1)
-			return -1;
-	}
-	return pgsql_exec(s->db, NUMBERS "COMMIT");
-}
-
 #define LEFT_MS		60000	/* then a wait was left behind */
 
 /*
@@ -441,11 +418,14 @@ upgrade(struct store *s, bool fold)
 static int
 set_up(struct store *s, const struct settings *settings)
 {
-	const char	*statement[STATEMENT__MAX];
-	char		*sql;
-	int64_t		 n, ranges;
-	size_t		 i;
-	int		 ret;
+	const struct schema_database	 database = { has_column, run_step,
+	    widen, s, settings->fold_case };
+	const char			*statement[STATEMENT__MAX];
+	char				*sql;
+	int64_t				 n;
+	size_t				 i;
+	bool				 changed;
+	int				 ret;
 
 	if (pgsql_exec(s->db, "SET synchronous_commit = local") == -1)
 		return -1;
@@ -463,13 +443,22 @@ set_up(struct store *s, const struct settings *settings)
 	    (long long)(2 * settings->db_timeout + LEFT_MS));
 	ret = pgsql_number(s->db, sql, &n);
 	free(sql);
-	if (ret == -1 || upgrade(s, settings->fold_case) == -1 ||
+	if (ret == -1 || pgsql_exec(s->db, "SET policyd_rate_limit.own = 'on';"
+	    "BEGIN;"
+	    "SELECT pg_advisory_xact_lock(" LOCK_SCHEMA_KEY ")") == -1 ||
+	    schema_upgrade(SCHEMA_PGSQL, &database, &changed) == -1)
+		return -1;
+	for (i = 0; i < sizeof(preparation) / sizeof(preparation[0]); i++)
+		if (pgsql_number(s->db, preparation[i][0], &n) == -1 ||
+		    (n == 0 && pgsql_exec(s->db, preparation[i][1]) == -1))
+			return -1;
+	if (pgsql_exec(s->db, NUMBERS "COMMIT") == -1 ||
 	    pgsql_exec(s->db, "RESET synchronous_commit") == -1 ||
-	    pgsql_number(s->db, KNOWS_RANGES, &ranges) == -1)
+	    pgsql_number(s->db, KNOWS_RANGES, &n) == -1)
 		return -1;
 	for (i = 0; i < STATEMENT__MAX; i++)
-		statement[i] = ranges == 0 && rangeless[i] != NULL ?
-		    rangeless[i] : statements[i];
+		statement[i] = n == 0 && rangeless[i] != NULL ? rangeless[i] :
+		    statements[i];
 	return pgsql_prepare(s->db, statement, STATEMENT__MAX);
 }
 
@@ -494,10 +483,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	for (i = 0; i < COLUMN__MAX; i++)
 		str_init(&s->column[i].bytes);
 	s->db = pgsql_open(settings, NULL, away, reason, size);
-	if (s->db == NULL) {
-		store_close(s);
-		return NULL;
-	}
+	if (s->db == NULL)
+		goto fail;
 	s->description = alloc_printf("pgsql %s", s->db->place);
 	if (s->db->exposed && !replaces)
 		log_warning("%s: this libpq (before 16) shows the password to "
@@ -511,8 +498,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		*away = false;
 		(void)strlcpy(reason, SCHEMA_UNFIT "mail_count must be a plain"
 		    " table, without partitions or children", size);
-		store_close(s);
-		return NULL;
+		goto fail;
 	}
 	if (set_up(s, settings) == 0) {
 		store_flusher_open(s, settings);
@@ -522,6 +508,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	*away = !s->db->unfit;
 	(void)snprintf(reason, size, "%s%s", *away ? "" : SCHEMA_UNFIT,
 	    s->error[0] != '\0' ? s->error : s->db->error);
+ fail:
 	store_close(s);
 	return NULL;
 }
