@@ -103,19 +103,6 @@ mysqldb_ended(struct mysqldb *db)
 /* --- plain SQL --- */
 
 int
-mysqldb_exec(struct mysqldb *db, const char *sql)
-{
-	MYSQL_RES	*result;
-
-	db->fault = MYSQLDB_NO_FAULT;
-	if (mysql_query(db->lib->conn, sql) != 0)
-		return mysqldb_failed(db);
-	if ((result = mysql_store_result(db->lib->conn)) != NULL)
-		mysql_free_result(result);
-	return mysql_errno(db->lib->conn) == 0 ? 0 : mysqldb_failed(db);
-}
-
-int
 mysqldb_number(struct mysqldb *db, const char *sql, int64_t *out)
 {
 	MYSQL_RES	*result;
@@ -123,14 +110,23 @@ mysqldb_number(struct mysqldb *db, const char *sql, int64_t *out)
 
 	*out = 0;
 	db->fault = MYSQLDB_NO_FAULT;
-	if (mysql_query(db->lib->conn, sql) != 0 ||
-	    (result = mysql_store_result(db->lib->conn)) == NULL)
+	if (mysql_query(db->lib->conn, sql) != 0)
 		return mysqldb_failed(db);
+	if ((result = mysql_store_result(db->lib->conn)) == NULL)
+		return mysql_errno(db->lib->conn) == 0 ? 0 : mysqldb_failed(db);
 	if ((row = mysql_fetch_row(result)) != NULL && row[0] != NULL)
 		(void)num_parse(row[0], strlen(row[0]), INT64_MIN, INT64_MAX,
 		    out);
 	mysql_free_result(result);
 	return 0;
+}
+
+int
+mysqldb_exec(struct mysqldb *db, const char *sql)
+{
+	int64_t	n;
+
+	return mysqldb_number(db, sql, &n);
 }
 
 int
@@ -437,16 +433,18 @@ mysqldb_run_with(struct mysqldb *db, size_t statement, struct mysqldb_params *p)
 int
 mysqldb_query_bound(struct mysqldb *db, int64_t ms)
 {
-	char	*sql;
-	int	 i, ret = -1;
+	char	sql[96];
+	int	i, ret = -1;
 
 	for (i = 0; i < 2 && ret == -1; i++) {
-		sql = db->milliseconds ? alloc_printf("SET SESSION"
-		    " max_execution_time = %lld", (long long)ms) :
-		    alloc_printf("SET SESSION max_statement_time ="
-		    " %lld.%03lld", (long long)ms / 1000, (long long)ms % 1000);
+		if (db->milliseconds)
+			(void)snprintf(sql, sizeof(sql), "SET SESSION"
+			    " max_execution_time = %lld", (long long)ms);
+		else
+			(void)snprintf(sql, sizeof(sql), "SET SESSION"
+			    " max_statement_time = %lld.%03lld",
+			    (long long)ms / 1000, (long long)ms % 1000);
 		ret = mysqldb_exec(db, sql);
-		free(sql);
 		if (db->fault == MYSQLDB_FAULT_LOST)
 			break;
 		if (ret == -1)

@@ -97,32 +97,23 @@ set_tls(MYSQL *conn, const struct value *config)
 }
 
 /*
- * Whether the connection leads to a server on this host or to one whose
- * certificate is checked. An option file may override the host; its content is
- * not known here.
+ * A server chooses the authentication method, and most methods show it the
+ * password. Only methods that do not are allowed, unless the connection leads
+ * to a server on this host or to one whose certificate is checked. An option
+ * file may override the host; its content is not known here.
  */
-static bool
-server_trusted(const struct value *config, const struct mysqldb_tls *tls)
+static int
+restrict_auth(MYSQL *conn, const struct value *config,
+    const struct mysqldb_tls *tls, char *reason, size_t size)
 {
 	const char	*host = config_text(config, "host", NULL);
 
-	if (tls->verified)
-		return true;
-	return (host == NULL || strcmp(host, "localhost") == 0) &&
+	if (tls->verified || ((host == NULL ||
+	    strcmp(host, "localhost") == 0) &&
 	    config_text(config, "read_default_file", NULL) == NULL &&
-	    config_text(config, "read_default_group", NULL) == NULL;
-}
-
-/*
- * A server chooses the authentication method, and most methods show it the
- * password. For an untrusted server only methods that do not are allowed.
- */
-static int
-restrict_auth(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
-    size_t size)
-{
+	    config_text(config, "read_default_group", NULL) == NULL))
+		return 0;
 #if HAS_RESTRICTED_AUTH
-	(void)tls;
 	if (mysql_options(conn, MARIADB_OPT_RESTRICTED_AUTH,
 	    "mysql_native_password,client_ed25519,auth_gssapi_client") == 0)
 		return 0;
@@ -130,9 +121,6 @@ restrict_auth(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
 	    "from a server that is not verified: see db_insecure_auth", size);
 	return -1;
 #else
-	unsigned int	disabled = SSL_MODE_DISABLED;
-	bool		no = false;
-
 	/* Over TLS this library shows the password to any server. */
 	if (tls->required) {
 		(void)strlcpy(reason, "mysql_config: the password would be "
@@ -140,9 +128,12 @@ restrict_auth(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
 		    "\"ca\" in \"ssl\", or see db_insecure_auth", size);
 		return -1;
 	}
-	(void)mysql_options(conn, MYSQL_OPT_SSL_MODE, &disabled);
-	(void)mysql_options(conn, MYSQL_ENABLE_CLEARTEXT_PLUGIN, &no);
-	(void)mysql_options(conn, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &no);
+	(void)mysql_options(conn, MYSQL_OPT_SSL_MODE,
+	    &(unsigned int){ SSL_MODE_DISABLED });
+	(void)mysql_options(conn, MYSQL_ENABLE_CLEARTEXT_PLUGIN,
+	    &(bool){ false });
+	(void)mysql_options(conn, MYSQL_OPT_GET_SERVER_PUBLIC_KEY,
+	    &(bool){ false });
 	return 0;
 #endif
 }
@@ -241,23 +232,18 @@ set_up_session(struct mysqldb *db)
 {
 	long long	 seconds = db->timeout / 2000 < 1 ? 1 :
 	    (long long)db->timeout / 2000;
-	char		*sql;
-	int		 ret;
+	char		 sql[192];
 
-	sql = alloc_printf("SET SESSION innodb_lock_wait_timeout = %lld,"
-	    " lock_wait_timeout = %lld, wait_timeout = 2147483, autocommit = 0",
-	    seconds, seconds);
-	ret = mysqldb_exec(db, sql);
-	free(sql);
-	if (ret == -1 || mysqldb_exec(db, "SET SESSION TRANSACTION ISOLATION"
-	    " LEVEL"
-	    " READ COMMITTED") == -1 || mysqldb_exec(db, "SET NAMES"
-	    " utf8mb4") == -1)
+	(void)snprintf(sql, sizeof(sql), "SET SESSION innodb_lock_wait_timeout"
+	    " = %lld, lock_wait_timeout = %lld, wait_timeout = 2147483,"
+	    " autocommit = 0", seconds, seconds);
+	if (mysqldb_exec(db, sql) == -1 || mysqldb_exec(db, "SET SESSION"
+	    " TRANSACTION ISOLATION LEVEL READ COMMITTED") == -1 ||
+	    mysqldb_exec(db, "SET NAMES utf8mb4") == -1)
 		return -1;
-	sql = alloc_printf("SET SESSION idle_transaction_timeout = %lld",
-	    seconds * 4 + 1);
+	(void)snprintf(sql, sizeof(sql), "SET SESSION idle_transaction_timeout"
+	    " = %lld", seconds * 4 + 1);
 	(void)mysqldb_exec(db, sql);
-	free(sql);
 	if (db->fault == MYSQLDB_FAULT_LOST)
 		return -1;
 	/* A transaction sees what other nodes of a cluster committed before. */
@@ -328,8 +314,8 @@ connect_host(struct mysqldb *db, const struct settings *settings,
 	db->lib->conn = conn;
 	set_options(conn, config, db->timeout);
 	tls = set_tls(conn, config);
-	if (!settings->db_insecure_auth && !server_trusted(config, &tls) &&
-	    restrict_auth(conn, &tls, db->error, sizeof(db->error)) == -1) {
+	if (!settings->db_insecure_auth && restrict_auth(conn, config, &tls,
+	    db->error, sizeof(db->error)) == -1) {
 		*away = false;
 		goto fail;
 	}
