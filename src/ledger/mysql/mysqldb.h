@@ -91,7 +91,7 @@ struct mysqldb {
 	const struct mysqldb	*beside;	/* mysqldb_watch */
 	void			(*input)(void *);
 	void			*arg;
-	size_t			 host;	/* and so many behind; 0: any */
+	size_t			 host;	/* its place from the list's end */
 };
 
 /*

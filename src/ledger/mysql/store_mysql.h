@@ -110,7 +110,7 @@ struct store {
 	int64_t			 quiet;		/* `base` when last disturbed */
 	int64_t			*known;		/* counts of slots since then */
 	bool			 read_rows;	/* in this batch */
-	int64_t			 writes;	/* mysqldb_writes at the lock */
+	int64_t			 writes;	/* of db, at the lock */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
 	struct log_limit	 hit_failed[HIT_KIND__MAX];
@@ -130,7 +130,7 @@ struct store {
 						   exclusively */
 	bool			 disturbed;	/* others may have written */
 	struct store_batch	*batch;
-	size_t			 fetched;	/* by store_next_row */
+	size_t			 fetched;	/* rows, last statement */
 	struct mysqldb_params	 queue[QUEUE__MAX];
 	size_t			 nrow;		/* in QUEUE_ROWS */
 	struct store_name	*name;
@@ -148,7 +148,7 @@ struct store {
  */
 void	store_rival(struct store *);
 
-/* The result for mysqldb_fault(); copies its text for store_error(). */
+/* The result for the fault of s->db; copies its text for store_error(). */
 enum store_result	store_result(struct store *);
 
 /* Rows of mail_lock are missing: the connection must end. Returns -1. */

@@ -157,7 +157,7 @@ read_sums(struct store *s, const struct store_reader *reader)
 
 /* --- rows by their number --- */
 
-/* Row of touch[i] of a reading; `fetched` is the row that mysqldb has. */
+/* A row of touch[i], which is still the row that was fetched last. */
 static void
 take_row(struct store *s, enum sums_reading r, size_t i,
     const struct store_row *row, const struct store_reader *reader)

@@ -98,7 +98,7 @@ struct store {
 
 /* --- store_pgsql_base.c --- */
 
-/* The result for pgsql_fault(); copies its text for store_error(). */
+/* The result for the fault of s->db; copies its text for store_error(). */
 enum store_result	store_result(struct store *);
 
 /*
