@@ -160,8 +160,8 @@ enum store_result	store_failed(struct store *);
 /* Commits if `good`; otherwise, or if that fails, does as store_failed. */
 enum store_result	store_end(struct store *, bool good);
 
-/* The order of ids in s->order: less than 0, 0 or greater than 0. */
-int	store_compare(const char *a, size_t alen, const char *b, size_t blen);
+/* Sorts the touches of a batch by id: s->order. */
+void	store_sort(struct store *);
 
 /* Finds the touch of an id. 0, or -1: the batch does not touch it. */
 int	store_find(const struct store *, const char *id, size_t idlen,

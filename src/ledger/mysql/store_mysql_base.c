@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "ledger/mysql/store_mysql.h"
@@ -69,35 +70,42 @@ store_end(struct store *s, bool good)
 
 /* --- the ids of a batch --- */
 
-int
-store_compare(const char *a, size_t alen, const char *b, size_t blen)
+static int
+touch_order(const void *a, const void *b)
 {
-	if (alen != blen)
-		return alen < blen ? -1 : 1;
-	return memcmp(a, b, alen);
+	const struct store_touch	*x = *(struct store_touch *const *)a;
+	const struct store_touch	*y = *(struct store_touch *const *)b;
+
+	if (x->idlen != y->idlen)
+		return x->idlen < y->idlen ? -1 : 1;
+	return memcmp(x->id, y->id, x->idlen);
+}
+
+void
+store_sort(struct store *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->ntouch; i++)
+		s->order[i] = &s->touch[i];
+	/* At the start there is no array yet. */
+	if (s->ntouch > 0)
+		qsort(s->order, s->ntouch, sizeof(s->order[0]), touch_order);
 }
 
 int
 store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 {
-	const struct store_touch	*t;
-	size_t				 low = 0, high = s->ntouch, middle;
-	int				 order;
+	struct store_touch	 wanted = { .id = id, .idlen = idlen };
+	struct store_touch	*key = &wanted, **found = NULL;
 
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		t = s->order[middle];
-		order = store_compare(id, idlen, t->id, t->idlen);
-		if (order == 0) {
-			*index = (size_t)(t - s->touch);
-			return 0;
-		}
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return -1;
+	if (s->ntouch > 0)
+		found = bsearch(&key, s->order, s->ntouch, sizeof(key),
+		    touch_order);
+	if (found == NULL)
+		return -1;
+	*index = (size_t)(*found - s->touch);
+	return 0;
 }
 
 /* --- rows --- */

@@ -58,17 +58,6 @@
  */
 #define YIELD_MS	100		/* at most */
 
-/* --- the ids of a batch --- */
-
-static int
-touch_order(const void *a, const void *b)
-{
-	const struct store_touch	*x = *(struct store_touch *const *)a;
-	const struct store_touch	*y = *(struct store_touch *const *)b;
-
-	return store_compare(x->id, x->idlen, y->id, y->idlen);
-}
-
 /* --- a transaction --- */
 
 static enum store_result
@@ -105,11 +94,7 @@ try_begin(struct store *s, struct store_batch *batch,
 		s->place = alloc_resize(s->place, s->room, sizeof(s->place[0]));
 		s->upto = alloc_resize(s->upto, s->room, sizeof(s->upto[0]));
 	}
-	for (i = 0; i < s->ntouch; i++)
-		s->order[i] = &s->touch[i];
-	/* At the start there is no array yet. */
-	if (s->ntouch > 0)
-		qsort(s->order, s->ntouch, sizeof(s->order[0]), touch_order);
+	store_sort(s);
 	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
 	    store_read_numbers(s) == 0 &&
 	    store_read_rows(s, reader) == 0 &&

@@ -230,8 +230,6 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	return STORE_OK;
 }
 
-/* InnoDB reuses the free space; returning it would take a long lock. */
-
 /* --- scanning --- */
 
 enum store_result

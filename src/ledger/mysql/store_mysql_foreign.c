@@ -103,8 +103,8 @@ read_of(struct store *s, const struct store_name *name,
 	for (; (more = mysqldb_next(s->db)) == 1; n++) {
 		store_columns(s, &row);
 		/* To the server, ids with blanks at the end are equal. */
-		if (row.id == NULL || row.date < t->since || store_compare(
-		    row.id, row.idlen, id, name->len) != 0)
+		if (row.id == NULL || row.idlen != name->len ||
+		    memcmp(row.id, id, name->len) != 0 || row.date < t->since)
 			continue;
 		row.id = t->id;
 		row.idlen = t->idlen;
