@@ -83,56 +83,45 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 const struct store_pace	store_pace = { INT64_C(2000000), 19 };
 
 /*
- * Deletes from some blocks; returns how many rows, and the end of the table in
- * blocks. Cleaning need not wait for the disk: rows that come back after a
- * crash are deleted the next time.
+ * Deletes from some blocks. Cleaning need not wait for the disk: rows that come
+ * back after a crash are deleted the next time.
  */
-static int
-clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
-    const struct store_kept *kept, int64_t *gone, int64_t *end)
-{
-	struct pgsql_params	p = { .count = 0 }, sums = { .count = 0 };
-
-	pgsql_begin(s->db);
-	pgsql_put(s->db, CLEAN_LIGHTLY, NULL);
-	pgsql_add_number(&p, from);
-	pgsql_add_number(&p, to);
-	pgsql_add_number(&p, kept->first);
-	pgsql_add_number(&p, kept->last);
-	pgsql_put(s->db, n, &p);
-	/* Once in a cleaning: sums that were not renewed for so long. */
-	if (n == CLEAN_VALUES && from == 0) {
-		pgsql_add_number(&sums, kept->first);
-		pgsql_put(s->db, CLEAN_SUMS, &sums);
-	}
-	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) == 1) {
-		*gone = pgsql_column(s->db, 0, 0);
-		*end = pgsql_column(s->db, 0, 1);
-	}
-	return pgsql_end(s->db);
-}
-
 enum store_result
 store_clean(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
-	bool	values = *position >= VALUES_AT;
-	int64_t	from, to, end = 0, gone = 0;
-	int	ret;
+	struct pgsql_params	p = { .count = 0 }, sums = { .count = 0 };
+	bool			values = *position >= VALUES_AT;
+	enum statement		n = values ? CLEAN_VALUES : CLEAN;
+	int64_t			from, to, end = 0, gone = 0;
 
 	from = values ? *position - VALUES_AT : *position;
 	to = from + (max < BLOCK_ROWS ? 1 : (int64_t)(max / BLOCK_ROWS));
 	*deleted = 0;
-	ret = clean_blocks(s, values ? CLEAN_VALUES : CLEAN, from, to,
-	    kept, &gone, &end);
-	/* Another session has locked a row. */
-	if (ret == -1 && !values && s->db->fault == PGSQL_FAULT_BUSY) {
+	pgsql_add_number(&p, from);
+	pgsql_add_number(&p, to);
+	pgsql_add_number(&p, kept->first);
+	pgsql_add_number(&p, kept->last);
+	pgsql_add_number(&sums, kept->first);
+	for (;;) {
+		pgsql_begin(s->db);
+		pgsql_put(s->db, CLEAN_LIGHTLY, NULL);
+		pgsql_put(s->db, n, &p);
+		/* Once in a cleaning: sums not renewed for so long. */
+		if (values && from == 0)
+			pgsql_put(s->db, CLEAN_SUMS, &sums);
+		if (pgsql_take(s->db) != -1 && pgsql_take(s->db) == 1) {
+			gone = pgsql_column(s->db, 0, 0);
+			end = pgsql_column(s->db, 0, 1);
+		}
+		if (pgsql_end(s->db) == 0)
+			break;
+		/* Another session has locked a row. */
+		if (n != CLEAN || s->db->fault != PGSQL_FAULT_BUSY)
+			return store_failed(s);
 		store_rollback(s);
-		ret = clean_blocks(s, CLEAN_LOCKED, from, to, kept,
-		    &gone, &end);
+		n = CLEAN_LOCKED;
 	}
-	if (ret == -1)
-		return store_failed(s);
 	if (!values)
 		*deleted = gone;
 	if (to < end)
@@ -141,8 +130,6 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 		*position = values ? -1 : VALUES_AT;
 	return STORE_OK;
 }
-
-/* The server's autovacuum does that. */
 
 /* --- scanning --- */
 
