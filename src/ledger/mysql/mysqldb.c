@@ -1,6 +1,5 @@
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ledger/mysql/mysqldb_library.h"

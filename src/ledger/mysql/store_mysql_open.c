@@ -1,6 +1,5 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ledger/schema.h"
 #include "ledger/mysql/store_mysql.h"

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "ledger/mysql/store_mysql.h"
 #include "lib/clock.h"
 

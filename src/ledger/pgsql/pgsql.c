@@ -1,11 +1,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ledger/pgsql/pgsql_library.h"
-#include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/num.h"
 

@@ -1,6 +1,5 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ledger/pgsql/store_pgsql.h"
 #include "lib/alloc.h"

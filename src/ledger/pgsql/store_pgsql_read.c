@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "ledger/pgsql/store_pgsql.h"
 #include "lib/str.h"
 
