@@ -34,7 +34,7 @@ struct mysqldb_param {
 	bool		 binary;
 };
 
-/* What is of the library's types, of struct mysqldb. */
+/* The members of struct mysqldb whose types are the library's. */
 struct mysqldb_library {
 	MYSQL		*conn;
 	MYSQL_STMT	**prepared;	/* EXACT_MAX for each statement */
