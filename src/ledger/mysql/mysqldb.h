@@ -50,7 +50,7 @@ struct mysqldb_params {
  * One connection to a MySQL or MariaDB server: the only code that calls the
  * client library, MySQL's or MariaDB's. A statement about many items is
  * prepared for a number of items and handles them in one round trip. Every
- * fault is returned, and told by the first members. Everything between two
+ * fault is returned, and told by the first two members. Everything between two
  * calls of mysqldb_commit or mysqldb_rollback is one transaction.
  */
 struct mysqldb {
@@ -91,7 +91,7 @@ struct mysqldb {
 	const struct mysqldb	*beside;	/* mysqldb_watch */
 	void			(*input)(void *);
 	void			*arg;
-	size_t			 host;	/* its place from the list's end */
+	size_t			 host;	/* counted from the list's end */
 };
 
 /*

@@ -25,7 +25,8 @@
 #define SOCKET_OF(conn)	((conn)->net.fd)
 #endif
 
-#define EXACT_MAX	64	/* prepared for each number of items */
+/* An `exact` statement is prepared for each number of items up to this. */
+#define EXACT_MAX	64
 
 struct mysqldb_param {
 	const char	*text;		/* NULL: it is the number */

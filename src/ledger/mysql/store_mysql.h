@@ -102,8 +102,9 @@ struct store {
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 cluster;	/* Galera */
 	struct mono		 rivals;	/* batches yield until then */
-	struct mono		 begun;		/* the batch */
-	int64_t			 took;		/* ms, the last that won; 0 */
+	struct mono		 begun;		/* when the batch began */
+	int64_t			 took;		/* by the last batch that won,
+						   ms; 0: none since the wait */
 	bool			 unlocked;	/* mail_lock lacks rows */
 	int64_t			 left;		/* `base` after our last batch,
 						   if alone; else -1 */
@@ -225,8 +226,8 @@ bool	store_knows(const struct store *, size_t touch);
 int	store_write_raised(struct store *);
 
 /*
- * For rows of no batch: collect the slots of their ids, which are returned,
- * then add 1 to the counts of all of them.
+ * store_slots_add collects the slot of an id, which it returns. For foreign
+ * rows that are taken in, store_raise_slots adds 1 to the count of each slot.
  */
 uint32_t store_slots_add(struct store *, const char *id, size_t idlen);
 int	store_raise_slots(struct store *);
@@ -237,6 +238,8 @@ int	store_raise_slots(struct store *);
 
 /* What others changed; sets s->disturbed. */
 int	store_read_changes(struct store *, const struct store_reader *);
+
+/* The new rows of ids that are loaded, and a step of each first reading. */
 int	store_read_rows(struct store *, const struct store_reader *);
 
 /* Writes the sums of an id that has many rows. */

@@ -105,7 +105,7 @@ read_first(struct store *s, const struct store_reader *reader)
 			continue;
 		sums_end_piece(t->cursor, s->upto[i], store_batch_of(s, i));
 		if (t->cursor->loaded)
-			t->cursor->base = clock_mono().ns;
+			t->cursor->ended = clock_mono().ns;
 	}
 	return 0;
 }
@@ -175,14 +175,14 @@ take_row(struct store *s, enum sums_reading r, size_t i,
 	if (row->date >= t->since)
 		reader->first(reader->arg, i, row);
 	t->cursor->newest = mysqldb_column(s->db, 5);
-	t->cursor->base = mysqldb_column(s->db, 6);
+	t->cursor->seq = mysqldb_column(s->db, 6);
 }
 
 /*
  * SUMS_READ_NEWS and SUMS_READ_NEWER read the rows of batches after `newest`,
  * the newest batch that the cache has of an id. In a first reading
  * (SUMS_READ_NEWER) the cache may lack rows of that batch too: it reads those
- * with a number (seq) above `base`. SUMS_READ_RECENT reads the newest rows that
+ * whose seq is above the cursor's. SUMS_READ_RECENT reads the newest rows that
  * the sums include, for their instances.
  *
  * There are no more rows if fewer than NEWS_MAX were fetched. If there are too
@@ -213,7 +213,7 @@ read_numbered(struct store *s, enum sums_reading r,
 			continue;
 		}
 		mysqldb_bind(s->db, c->newest);
-		mysqldb_bind(s->db, r == SUMS_READ_NEWS ? INT64_MAX : c->base);
+		mysqldb_bind(s->db, r == SUMS_READ_NEWS ? INT64_MAX : c->seq);
 	}
 	while ((more = next_row(s, &row, &i)) == 1)
 		take_row(s, r, i, &row, reader);
@@ -223,13 +223,13 @@ read_numbered(struct store *s, enum sums_reading r,
 			continue;
 		if (r == SUMS_READ_RECENT) {
 			c->position = SUMS_NEWER;
-			c->base = INT64_MAX;
+			c->seq = INT64_MAX;
 		} else if (s->fetched < NEWS_MAX) {
 			c->newest = store_batch_of(s, i);
 			if (r == SUMS_READ_NEWER) {
 				c->loaded = true;
 				c->position = 0;
-				c->base = clock_mono().ns;
+				c->ended = clock_mono().ns;
 			}
 		} else if (r == SUMS_READ_NEWS)
 			reader->again(reader->arg, i);

@@ -21,7 +21,7 @@ enum pgsql_fault {
  * One connection to a PostgreSQL server: the only code that calls libpq.
  * Statements are sent in pipelines, so that any number of them takes one round
  * trip. Every wait but those of the functions for the start has a deadline.
- * Every fault is returned. Others may read the members up to `place`; the rest
+ * Every fault is returned. Others may read the members up to `fd`; the rest
  * is for pgsql.c and pgsql_connect.c alone.
  */
 struct pgsql {
@@ -34,8 +34,8 @@ struct pgsql {
 						   server the password */
 	char			 place[160];	/* "database on host" */
 	char			 usual[48];	/* SQL: the statement_timeout */
-	int			 fd;		/* for poll(2); input between
-						   calls: it was closed */
+	/* For poll(2). Between calls, input means that it was closed. */
+	int			 fd;
 
 	struct pg_conn		*conn;
 	struct pg_result	*result;	/* of the last pgsql_take */

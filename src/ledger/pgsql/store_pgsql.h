@@ -84,7 +84,8 @@ struct store {
 	struct store_touch	*touch;		/* of the running batch */
 	size_t			 ntouch;
 	size_t			*index;		/* touches, sorted by reading */
-	size_t			 begin[SUMS_READ__MAX + 1]; /* in `index` */
+	/* Where each reading's touches begin in `index`. */
+	size_t			 begin[SUMS_READ__MAX + 1];
 	uint64_t		*lock;
 	size_t			 room;		/* of index and lock */
 	size_t			 sums;		/* index of the touch whose
