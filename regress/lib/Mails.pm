@@ -91,6 +91,21 @@ sub lost {
 	return grep { $answered{$_} eq 'dunno' && !$rows{$_} } sort keys %answered;
 }
 
+# What the next server did not get is what the last one took at its end: of what was asked
+# in between nothing is recorded. Returns what is lost.
+sub ok_lost_last {
+	my ($self, $db, $name) = @_;
+	my @lost = $self->lost($db);
+	my %lost = map { $_ => 1 } @lost;
+	my ($first, $last) = (sort { $a <=> $b } map { /\.(\d+)\z/ } @lost)[0, -1];
+	my @kept = grep { $self->{answered}{$_} eq 'dunno' && !$lost{$_} }
+	    map { "$self->{id}.$_" } @lost ? $first .. $last : ();
+
+	is_deeply(\@kept, [], "$name: lost, of what was answered last before it: @lost");
+	$self->note($name);
+	return @lost;
+}
+
 sub ok_recorded {
 	my ($self, $db, $name) = @_;
 
