@@ -240,56 +240,63 @@ verdict_pass(struct charge_batch *b, struct verdict_charge *c)
 /* --- what is known --- */
 
 static void
+verdict_know(const struct charge_batch *b, const struct verdict_charge *c,
+    size_t i, struct decision_key *d)
+{
+	const struct verdict_key	*k = &c->keys[i];
+	const struct verdict_id		*v = &c->ids[i];
+	const struct override		*grant;
+	int64_t				 amount;
+
+	grant = override_find(b->overrides->list,
+	    OVERRIDE_GRANT, v->id, v->idlen, b->now);
+	d->charge = &k->charge;
+	d->limits = verdict_limits(k);
+	d->window = &v->cached->window;
+	d->granted = grant != NULL ? grant->amount : 0;
+	d->granted_until = grant != NULL ? grant->until : 0;
+	d->charged = cache_charged(b->cache, &v->instance);
+	if (k->charge.lock.seconds == 0 || d->charged == 0 ||
+	    !cache_charged_at(b->cache, &v->instance, b->now,
+	    &d->charged_at, &amount))
+		d->charged_at = 0;
+	d->repeated = cache_has_tag(b->cache, &v->instance);
+	d->seen = v->value != NULL ? v->value->date : -1;
+	d->wait.until = 0;
+	verdict_habit_know(b, c, i, d);
+}
+
+static void
 verdict_merge_second(void *arg, int64_t when, int64_t amount)
 {
 	window_add(arg, when, amount);
 }
 
 /*
- * Fills in what is known of an id of a key: its own, or the same under an
- * earlier name of its rule, which adds to that. Until the latter has left the
- * key's windows, the cost of a decision grows with their seconds.
+ * Adds what is known of a key under an earlier name of its rule. Until that has
+ * left the key's windows, the cost of a decision grows with their seconds.
  */
 static void
-verdict_know(struct charge_batch *b, const struct verdict_charge *c,
-    const struct verdict_id *v)
+verdict_know_was(struct charge_batch *b, const struct verdict_id *v)
 {
-	const struct verdict_key	*k = &c->keys[v->key];
-	struct decision_key		*d = &b->decision.key[v->key];
-	const struct window		*window = &v->cached->window;
-	struct window			*merged = &b->merged[v->key];
-	const struct override		*grant;
-	int64_t				 amount;
-	bool				 own = v == &c->ids[v->key];
+	const struct window	*window = &v->cached->window;
+	struct window		*merged = &b->merged[v->key];
+	struct decision_key	*d = &b->decision.key[v->key];
+	const struct override	*grant;
 
-	if (own) {
-		d->charge = &k->charge;
-		d->limits = verdict_limits(k);
-		d->window = window;
-		d->granted = d->granted_until = 0;
-		d->charged = d->charged_at = 0;
-		d->repeated = false;
-		d->seen = -1;
-		d->wait.until = 0;
-		verdict_habit_know(b, c, v->key, d);
-	}
-	grant = override_find(b->overrides->list, OVERRIDE_GRANT, v->id,
-	    v->idlen, b->now);
+	grant = override_find(b->overrides->list,
+	    OVERRIDE_GRANT, v->id, v->idlen, b->now);
 	if (grant != NULL && d->granted == 0) {
 		d->granted = grant->amount;
 		d->granted_until = grant->until;
 	}
-	if (c->instancelen > 0)
-		d->charged = num_add_clamp(d->charged,
-		    cache_charged(b->cache, &v->instance));
-	if (own && k->charge.lock.seconds > 0 && d->charged != 0)
-		(void)cache_charged_at(b->cache, &v->instance, b->now,
-		    &d->charged_at, &amount);
+	d->charged = num_add_clamp(d->charged, cache_charged(b->cache,
+	    &v->instance));
 	if (cache_has_tag(b->cache, &v->instance))
 		d->repeated = true;
 	if (v->value != NULL && v->value->date > d->seen)
 		d->seen = v->value->date;
-	if (own || window_newest(window) == INT64_MIN)
+	if (window_newest(window) == INT64_MIN)
 		return;
 	if (d->window != merged) {
 		window_init(merged);
@@ -354,8 +361,10 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	d->tag = c->tag;
 	d->now = b->now;
 	d->nkeys = c->nkeys;
-	for (i = 0; i < c->nids; i++)
-		verdict_know(b, c, &c->ids[i]);
+	for (i = 0; i < c->nkeys; i++)
+		verdict_know(b, c, i, &d->key[i]);
+	for (; i < c->nids; i++)
+		verdict_know_was(b, &c->ids[i]);
 	decision_make(d, &c->verdict);
 	/* As many mails as may pass the lock have passed: it refuses. */
 	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
@@ -366,7 +375,7 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	}
 	if (c->weighed == NULL || c->mode == CHARGE_ADD)
 		verdict_settle(b, c);
-	/* What verdict_know merged. */
+	/* What verdict_know_was merged. */
 	for (i = 0; i < c->nkeys; i++)
 		if (d->key[i].window == &b->merged[i])
 			window_clear(&b->merged[i]);
