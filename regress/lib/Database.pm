@@ -222,6 +222,17 @@ sub holding {
 	return hold('BEGIN', $query, "$self->{dir}/log", @client);
 }
 
+# PostgreSQL reads its files again. Its postmaster does so some time after the statement;
+# each new session tells when it has.
+sub reload_conf {
+	my ($self) = @_;
+	my $loaded = sub { ($self->sql('SELECT pg_conf_load_time()'))[0][0] };
+	my $before = $loaded->();
+
+	$self->sql('SELECT pg_reload_conf()');
+	wait_until { $loaded->() ne $before } or $self->failed('the reload');
+}
+
 # Ends the connections of the daemons that come as this user.
 sub end_sessions {
 	my ($self, $of) = @_;

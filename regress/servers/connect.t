@@ -80,7 +80,7 @@ sub present {
 
 	$db->keep('server.pem', slurp($certificate->{file}));
 	$db->keep('server.key', slurp($certificate->{keyfile}));
-	$db->sql($db->{kind} eq 'pgsql' ? 'SELECT pg_reload_conf()' : 'FLUSH SSL');
+	$db->{kind} eq 'pgsql' ? $db->reload_conf : $db->sql('FLUSH SSL');
 }
 
 sub server {
@@ -107,7 +107,7 @@ sub pgsql_tls {
 	spew("$db->{dir}/data/pg_hba.conf", "local all all scram-sha-256\n" .
 	    "host all policyd 127.0.0.1/32 scram-sha-256\n" .
 	    "hostssl all daemon 127.0.0.1/32 scram-sha-256\n");
-	$db->sql('SELECT pg_reload_conf()');
+	$db->reload_conf;
 	ok_refused($db, 'no TLS', qr/no encryption/, sslmode => 'disable');
 	ok_connects($db, 'verified', %tls);
 	ok_refused($db, 'an unknown issuer', qr/certificate/i, %tls,
@@ -126,7 +126,7 @@ sub pgsql_hosts {
 
 	spew("$db->{dir}/data/pg_hba.conf", slurp("$db->{dir}/data/pg_hba.conf") .
 	    "local replication all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n");
-	$db->sql('SELECT pg_reload_conf()');
+	$db->reload_conf;
 	$standby->{dir} = "$db->{dir}/standby";
 	mkdir $standby->{dir}, 0700;
 	chown $db->{uid}, $db->{gid}, $standby->{dir} if defined $db->{uid};

@@ -26,7 +26,8 @@ my %server = (
 			spew($hba, "local all all peer\n" . slurp($hba));
 			$db->sql("CREATE USER $nobody; CREATE USER other PASSWORD 'p';" .
 			    " CREATE USER root SUPERUSER; GRANT $nobody TO other;" .
-			    " ALTER SCHEMA public OWNER TO $nobody; SELECT pg_reload_conf()");
+			    " ALTER SCHEMA public OWNER TO $nobody");
+			$db->reload_conf;
 		},
 		config => sub { host => $_[0]{dir}, password => None },
 		users => 'SELECT DISTINCT usename FROM pg_stat_activity' .

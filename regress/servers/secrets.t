@@ -64,7 +64,8 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 			spew($hba, "host all daemon 127.0.0.1/32 md5\n" . slurp($hba));
 			$db->sql("SET password_encryption = 'md5'; " .
 			    "CREATE USER daemon PASSWORD '$secret'; " .
-			    'ALTER SCHEMA public OWNER TO daemon; SELECT pg_reload_conf()');
+			    'ALTER SCHEMA public OWNER TO daemon');
+			$db->reload_conf;
 		} else {
 			$db->sql("CREATE USER 'daemon'\@'127.0.0.1' IDENTIFIED BY '$secret'");
 			$db->sql("GRANT ALL ON policyd.* TO 'daemon'\@'127.0.0.1'");
