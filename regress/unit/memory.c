@@ -50,6 +50,9 @@ charge_of(const char *id, int64_t amount, const char *instance, int64_t tag)
 static void
 decide(struct memory *m, int64_t now)
 {
+	/* What is not set is the same. */
+	memset(&weighed, 0x5a, sizeof(weighed));
+	memset(&verdict, 0x5a, sizeof(verdict));
 	memory_weigh(m, &charge, now, &weighed);
 	memory_decide(m, &charge, now, &verdict);
 	assert_memory_equal(&weighed.verdict, &verdict, sizeof(verdict));

@@ -425,7 +425,8 @@ decision_make(struct decision *d, struct msg_verdict *v)
 	double	nearest = -1;
 	size_t	i;
 
-	memset(v, 0, sizeof(*v));
+	/* The lists after the numbers are read where a bit or count says so. */
+	memset(v, 0, offsetof(struct msg_verdict, charged));
 	decision_amounts(d);
 	v->verdict = VERDICT_ACCEPTED;
 	v->passed = d->pass;
