@@ -129,10 +129,10 @@ int	upkeep_on_hits_sent(struct ledger *, const struct message *);
 int	upkeep_on_notice_sent(struct ledger *, const struct message *);
 
 /* Claims notices of report_user, if it is time to. */
-void	upkeep_notices(struct ledger *);
+void	upkeep_notices(struct ledger *, struct mono now);
 
 /* Writes some refusals, if they are due. */
-void	upkeep_history(struct ledger *);
+void	upkeep_history(struct ledger *, struct mono now);
 
 /* The same, due or not. False: none were written. */
 bool	upkeep_keep(struct ledger *);

@@ -253,9 +253,9 @@ ledger_due(struct ledger *l)
 static void
 ledger_serve(struct ledger *l)
 {
-	int64_t	now;
-	int	idle = 0;
-	bool	serves;
+	struct mono	now;
+	int		idle = 0;
+	bool		serves;
 
 	while (!l->stopping) {
 		ledger_wait(l, idle);
@@ -266,9 +266,10 @@ ledger_serve(struct ledger *l)
 		}
 		upkeep_send_hits(l);
 		ledger_flush(l);
-		upkeep_history(l);
+		now = clock_mono();
+		upkeep_history(l, now);
 		upkeep_clean(l);
-		upkeep_notices(l);
+		upkeep_notices(l, now);
 		idle = -1;
 		if (l->batch->count > 0 ||
 		    charge_batch_unflushed(l->batch)) {
@@ -277,9 +278,8 @@ ledger_serve(struct ledger *l)
 		}
 		/* Other ledgers only clean, report or scan. */
 		serves = l->engine != NULL && !l->scans;
-		now = clock_mono().ns;
-		if (serves && now - l->remembered >= REMEMBER_NS) {
-			l->remembered = now;
+		if (serves && now.ns - l->remembered >= REMEMBER_NS) {
+			l->remembered = now.ns;
 			clean_remember(l->store, l->limits, clock_wall());
 		}
 		if (serves)

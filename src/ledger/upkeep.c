@@ -26,19 +26,19 @@ upkeep_keep(struct ledger *l)
 }
 
 void
-upkeep_history(struct ledger *l)
+upkeep_history(struct ledger *l, struct mono now)
 {
 	struct pollfd	p = { -1, POLLIN, 0 };
 	bool		quiet;
 
-	if (!history_due(l->history, true, clock_mono()))
+	if (!history_due(l->history, true, now))
 		return;
 	/* Not while a charge waits, or while more are on their way. */
 	if (l->engine != NULL)
 		p.fd = channel_fd(l->engine);
 	quiet = l->batch->count == 0 && !charge_batch_unflushed(l->batch) &&
 	    poll(&p, 1, 0) == 0;
-	if (quiet || history_due(l->history, false, clock_mono()))
+	if (quiet || history_due(l->history, false, now))
 		(void)upkeep_keep(l);
 }
 
@@ -130,7 +130,7 @@ upkeep_on_hits_sent(struct ledger *l, const struct message *m)
 /* --- report_user --- */
 
 void
-upkeep_notices(struct ledger *l)
+upkeep_notices(struct ledger *l, struct mono now)
 {
 	enum store_result	result;
 	unsigned int		suppressed;
@@ -139,8 +139,7 @@ upkeep_notices(struct ledger *l)
 	if (l->batch->count > 0 ||
 	    charge_batch_unflushed(l->batch))
 		return;
-	result = notices_claim(l->notices, l->store, clock_wall(), clock_mono(),
-	    &new);
+	result = notices_claim(l->notices, l->store, clock_wall(), now, &new);
 	if (result == STORE_LOST)
 		ledger_lost(l);
 	if (result == STORE_FAILED && l->trouble[0] == '\0' &&
