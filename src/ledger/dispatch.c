@@ -429,19 +429,29 @@ static const struct {
 	/* In a ledger that scans, in place of `handle`. */
 	int	(*scan)(struct ledger *, const struct message *);
 } from_engine[MSG__MAX] = {
-	[MSG_CHARGE]		= { dispatch_on_charge },
-	[MSG_REFUSAL]		= { dispatch_on_refusal },
-	[MSG_SEARCH]		= { seek_on_search, true },
-	[MSG_WEIGH]		= { dispatch_on_charge, true },
-	[MSG_RESET]		= { dispatch_on_charge, true },
-	[MSG_EXTERNAL]		= { dispatch_on_charge, true },
-	[MSG_OVERRIDE]		= { dispatch_on_override, true },
-	[MSG_TRUST]		= { dispatch_on_habit, true },
-	[MSG_FORGET]		= { dispatch_on_habit, true },
-	[MSG_OVERRIDES_WANTED]	= { dispatch_on_overrides_wanted, true },
-	[MSG_TOP]		= { dispatch_on_top, true, top_rows_on_top },
+	[MSG_CHARGE]		= { .handle = dispatch_on_charge },
+	[MSG_REFUSAL]		= { .handle = dispatch_on_refusal },
+	[MSG_SEARCH]		= { .handle = seek_on_search,
+	    .question = true },
+	[MSG_WEIGH]		= { .handle = dispatch_on_charge,
+	    .question = true },
+	[MSG_RESET]		= { .handle = dispatch_on_charge,
+	    .question = true },
+	[MSG_EXTERNAL]		= { .handle = dispatch_on_charge,
+	    .question = true },
+	[MSG_OVERRIDE]		= { .handle = dispatch_on_override,
+	    .question = true },
+	[MSG_TRUST]		= { .handle = dispatch_on_habit,
+	    .question = true },
+	[MSG_FORGET]		= { .handle = dispatch_on_habit,
+	    .question = true },
+	[MSG_OVERRIDES_WANTED]	= { .handle = dispatch_on_overrides_wanted,
+	    .question = true },
+	[MSG_TOP]		= { .handle = dispatch_on_top,
+	    .question = true, .scan = top_rows_on_top },
 	[MSG_SIMULATE]		= { .scan = try_rows_on_simulate },
-	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, true }
+	[MSG_FIGURES_WANTED]	= { .handle = dispatch_on_figures,
+	    .question = true }
 };
 
 int
