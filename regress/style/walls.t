@@ -207,6 +207,16 @@ sub circles {
 is_deeply([circles({ a => { b => 1 }, b => { c => 1, d => 1 }, c => { a => 1 },
     d => { e => 1 }, e => {} })], [[qw(a b c)]], 'a circle is found');
 
+# A static has no file's name in front, so that a reader sees what is exported.
+my @statics;
+for my $file (grep { m{\Asrc/.*\.c\z} } @c) {
+	for my $name (code($file) =~ /^static\b[^;={}]*?\n(\w+)\(/mg) {
+		push @statics, "$file: $name"
+		    if grep { $name =~ /\A\Q$_\E_/ } prefixes($file);
+	}
+}
+places_ok("no static has its file's name in front", @statics);
+
 SKIP: {
 	my @objects = grep { -f "$root/$_" } map { s/\.c\z/.o/r } grep { /\.c\z/ }
 	    @c, files(qr{\Acompat/\w+\.c\z});

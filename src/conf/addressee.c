@@ -20,7 +20,7 @@ static const char	domain_chars[] = LETTERS ".-";
 
 /* Whether it consists of these characters, with single dots inside of it. */
 static bool
-addressee_is_dotted(const char *text, size_t len, const char *chars)
+is_dotted(const char *text, size_t len, const char *chars)
 {
 	size_t	i;
 
@@ -34,22 +34,22 @@ addressee_is_dotted(const char *text, size_t len, const char *chars)
 }
 
 static bool
-addressee_is_domain(const char *text, size_t len)
+is_domain(const char *text, size_t len)
 {
-	return addressee_is_dotted(text, len, domain_chars) && text[0] != '-';
+	return is_dotted(text, len, domain_chars) && text[0] != '-';
 }
 
 /* Whether mail may go there: one @, plain characters, a domain of the list. */
 static bool
-addressee_may_be(const struct settings_strings *domains, const char *text)
+may_be(const struct settings_strings *domains, const char *text)
 {
 	const char	*at = strchr(text, '@');
 	size_t		 i;
 
 	/* To some programs a dash at the start is an option. */
 	if (at == NULL || at - text > LOCAL_MAX || text[0] == '-' ||
-	    !addressee_is_dotted(text, (size_t)(at - text), local_chars) ||
-	    !addressee_is_domain(at + 1, strlen(at + 1)))
+	    !is_dotted(text, (size_t)(at - text), local_chars) ||
+	    !is_domain(at + 1, strlen(at + 1)))
 		return false;
 	for (i = 0; i < domains->count; i++)
 		if (strcasecmp(domains->list[i], at + 1) == 0)
@@ -59,7 +59,7 @@ addressee_may_be(const struct settings_strings *domains, const char *text)
 
 /* Fills in the template; -1: it needs a domain that the login does not have. */
 static int
-addressee_fill(struct str *out, const char *template, const char *login,
+fill_template(struct str *out, const char *template, const char *login,
     size_t len)
 {
 	const char	*at = NULL, *p;
@@ -94,9 +94,9 @@ addressee_of(const struct settings *s, const char *login, size_t len,
 	    memchr(login, '\0', len) != NULL)
 		return -1;
 	str_init(&text);
-	if (addressee_fill(&text, s->report_user, login, len) == 0 &&
+	if (fill_template(&text, s->report_user, login, len) == 0 &&
 	    text.len > 0 && text.len < ADDRESSEE_MAX &&
-	    addressee_may_be(&s->report_user_domains, text.data)) {
+	    may_be(&s->report_user_domains, text.data)) {
 		memcpy(out, text.data, text.len + 1);
 		result = 0;
 	}
@@ -108,7 +108,7 @@ addressee_of(const struct settings *s, const char *login, size_t len,
 
 /* Whether it gives an address for a plain login of any domain. */
 static bool
-addressee_is_template(const char *template)
+is_template(const char *template)
 {
 	static const char	*const logins[] = {
 		"bob@a.example", "bob"
@@ -123,14 +123,14 @@ addressee_is_template(const char *template)
 	str_init(&text);
 	for (i = 0; i < 2 && !good; i++) {
 		text.len = 0;
-		if (addressee_fill(&text, template, logins[i],
+		if (fill_template(&text, template, logins[i],
 		    strlen(logins[i])) == -1 || text.len == 0 ||
 		    (at = strchr(text.data, '@')) == NULL)
 			continue;
 		domain = alloc_string(at + 1);
 		domains.count = 1;
 		domains.list = &domain;
-		good = addressee_may_be(&domains, text.data);
+		good = may_be(&domains, text.data);
 		free(domain);
 	}
 	str_clear(&text);
@@ -146,7 +146,7 @@ addressee_read(const struct reading *r, const struct value *v)
 	}
 	if (reader_line(r, v) == -1)
 		return -1;
-	if (!addressee_is_template(v->bytes) || v->len >= ADDRESSEE_MAX ||
+	if (!is_template(v->bytes) || v->len >= ADDRESSEE_MAX ||
 	    (strstr(v->bytes, "{id}") == NULL &&
 	    strstr(v->bytes, "{domain}") == NULL)) {
 		reader_fault(r, v, "must be a mail address made of {id} or "
@@ -176,7 +176,7 @@ addressee_read_domains(const struct reading *r, const struct value *v)
 		skip = item->type == VALUE_STR && item->len > 0 &&
 		    item->bytes[0] == '@';
 		if (item->type != VALUE_STR ||
-		    !addressee_is_domain(item->bytes + skip,
+		    !is_domain(item->bytes + skip,
 		    item->len - skip)) {
 			reader_fault(r, item, "must be a list of domains, such "
 			    "as [\"example.org\"]");

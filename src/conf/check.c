@@ -25,13 +25,13 @@
 #define CHECK_POSTFIX_KEEPS	1000U
 
 /* Adds advice at the place of a setting's value. */
-static void	 check_advise(const struct settings *, struct faults *,
+static void	 advise_setting(const struct settings *, struct faults *,
 		    const char *name, const char *, ...)
 		    __attribute__((__format__(printf, 4, 5)));
 
 static void
-check_advise(const struct settings *s, struct faults *faults, const char *name,
-    const char *fmt, ...)
+advise_setting(const struct settings *s, struct faults *faults,
+    const char *name, const char *fmt, ...)
 {
 	const struct value	*v = settings_lookup(s, name);
 	va_list			 ap;
@@ -49,21 +49,21 @@ struct check_advice {
 };
 
 static void
-check_advise_all(const struct settings *s, struct faults *faults,
+advise_all(const struct settings *s, struct faults *faults,
     const struct check_advice *advice, size_t n)
 {
 	for (; n > 0; n--, advice++)
 		if (advice->when)
-			check_advise(s, faults, advice->name, "%s",
+			advise_setting(s, faults, advice->name, "%s",
 			    advice->text);
 }
 
 #define CHECK_ADVISE(s, faults, advice) \
-	check_advise_all(s, faults, advice, sizeof(advice) / sizeof(*(advice)))
+	advise_all(s, faults, advice, sizeof(advice) / sizeof(*(advice)))
 
 /* Whether the file has this setting: there is no advice about defaults. */
 static bool
-check_is_given(const struct settings *s, const char *name)
+is_given(const struct settings *s, const char *name)
 {
 	return settings_lookup(s, name)->line != 0;
 }
@@ -72,7 +72,7 @@ check_is_given(const struct settings *s, const char *name)
 
 /* access(5): PREPEND must be used before smtpd_end_of_data_restrictions. */
 static void
-check_prepend(const char *name, const struct value *v, bool at_end,
+prepend_action(const char *name, const struct value *v, bool at_end,
     struct faults *faults)
 {
 	static const char	word[] = "PREPEND ";
@@ -87,7 +87,7 @@ check_prepend(const char *name, const struct value *v, bool at_end,
 
 /* The action of a rule, or of its lock; NULL: it has none. */
 static const struct value *
-check_rule_action(const struct settings *s, size_t i, const char *field,
+rule_action(const struct settings *s, size_t i, const char *field,
     char name[CHECK_NAME_MAX])
 {
 	const struct value	*v = settings_lookup(s, "rules")->items[i];
@@ -98,7 +98,7 @@ check_rule_action(const struct settings *s, size_t i, const char *field,
 }
 
 static void
-check_rule_actions(const struct settings *s, struct faults *faults)
+rule_actions(const struct settings *s, struct faults *faults)
 {
 	const struct settings_lock	*lock;
 	const struct value		*v;
@@ -107,12 +107,12 @@ check_rule_actions(const struct settings *s, struct faults *faults)
 
 	for (i = 0; i < s->nrules; i++) {
 		lock = &s->rules[i].lock;
-		if ((v = check_rule_action(s, i, NULL, name)) != NULL) {
+		if ((v = rule_action(s, i, NULL, name)) != NULL) {
 			check_action(name, v, FILLED_LIMIT, faults);
-			check_prepend(name, v, s->count_mode == COUNT_AUTO ||
+			prepend_action(name, v, s->count_mode == COUNT_AUTO ||
 			    s->rules[i].count == RULE_BYTES, faults);
 		}
-		v = check_rule_action(s, i, "lock", name);
+		v = rule_action(s, i, "lock", name);
 		if (lock->action != NULL && v != NULL) {
 			check_action(name, v, FILLED_LOCK, faults);
 			if (!access_closes(lock->action))
@@ -130,7 +130,7 @@ check_rule_actions(const struct settings *s, struct faults *faults)
 }
 
 static void
-check_actions(const struct settings *s, struct faults *faults)
+each_action(const struct settings *s, struct faults *faults)
 {
 	static const struct {
 		const char		*name;
@@ -156,7 +156,7 @@ check_actions(const struct settings *s, struct faults *faults)
 		    strcmp(s->db_error_action, "memory") != 0)
 			check_action(actions[i].name, v, actions[i].filled,
 			    faults);
-		check_prepend(actions[i].name, v, at_end && actions[i].at_end,
+		prepend_action(actions[i].name, v, at_end && actions[i].at_end,
 		    faults);
 	}
 	v = settings_lookup(s, "never_action");
@@ -168,7 +168,7 @@ check_actions(const struct settings *s, struct faults *faults)
 	if (!access_closes(s->block_action))
 		fault_error(faults, v->line, v->column,
 		    "block_action must refuse, HOLD or DISCARD");
-	check_rule_actions(s, faults);
+	rule_actions(s, faults);
 }
 
 /* --- queries --- */
@@ -179,7 +179,7 @@ check_actions(const struct settings *s, struct faults *faults)
  * several times.
  */
 static void
-check_query(const char *name, const struct value *v, struct faults *faults)
+one_query(const char *name, const struct value *v, struct faults *faults)
 {
 	unsigned int	 dollar, format, question;
 	const char	*p, *end;
@@ -222,21 +222,21 @@ check_query(const char *name, const struct value *v, struct faults *faults)
 }
 
 static void
-check_queries(const struct settings *s, struct faults *faults)
+each_query(const struct settings *s, struct faults *faults)
 {
 	const struct value	*rules;
 	char			 name[CHECK_NAME_MAX];
 	size_t			 i;
 
-	check_query("sql_limits_by_id", settings_lookup(s, "sql_limits_by_id"),
+	one_query("sql_limits_by_id", settings_lookup(s, "sql_limits_by_id"),
 	    faults);
 	rules = settings_lookup(s, "rules");
 	for (i = 0; i < s->nrules; i++) {
 		snprintf(name, sizeof(name), "rules[%zu].sql_limits_by_id", i);
-		check_query(name,
+		one_query(name,
 		    value_get(rules->items[i], "sql_limits_by_id"), faults);
 		snprintf(name, sizeof(name), "rules[%zu].id_sql", i);
-		check_query(name, value_get(rules->items[i], "id_sql"), faults);
+		one_query(name, value_get(rules->items[i], "id_sql"), faults);
 	}
 }
 
@@ -272,16 +272,16 @@ check_addresses(const struct settings *s, struct faults *faults)
 }
 
 static void
-check_absolute(const struct settings *s, struct faults *faults,
+absolute_path(const struct settings *s, struct faults *faults,
     const char *name, const char *path)
 {
 	if (path != NULL && path[0] != '/')
-		check_advise(s, faults, name, "%s: \"%s\" is a path relative "
+		advise_setting(s, faults, name, "%s: \"%s\" is a path relative "
 		    "to where the daemon is started", name, path);
 }
 
 static void
-check_control(const struct settings *s, struct faults *faults)
+control_paths(const struct settings *s, struct faults *faults)
 {
 	const struct check_advice	advice[] = {
 		{ s->control_socket == NULL && s->control_group != NULL,
@@ -296,11 +296,11 @@ check_control(const struct settings *s, struct faults *faults)
 	size_t				longest = sizeof(sun.sun_path) - 1;
 
 	CHECK_ADVISE(s, faults, advice);
-	check_absolute(s, faults, "control_socket", s->control_socket);
-	check_absolute(s, faults, "pidfile", s->pidfile);
+	absolute_path(s, faults, "control_socket", s->control_socket);
+	absolute_path(s, faults, "pidfile", s->pidfile);
 	v = value_get(s->sqlite_config, "database");
 	if (s->backend == BACKEND_SQLITE && v != NULL && v->type == VALUE_STR)
-		check_absolute(s, faults, "sqlite_config", v->bytes);
+		absolute_path(s, faults, "sqlite_config", v->bytes);
 	if (s->control_socket == NULL || s->operator_group == NULL ||
 	    strlen(s->control_socket) + strlen(SETTINGS_OPERATOR) <= longest)
 		return;
@@ -311,7 +311,7 @@ check_control(const struct settings *s, struct faults *faults)
 }
 
 static void
-check_sockets(const struct settings *s, struct faults *faults)
+each_socket(const struct settings *s, struct faults *faults)
 {
 	const struct value		*v = settings_lookup(s, "SOCKET");
 	const struct settings_socket	*a, *b;
@@ -334,23 +334,23 @@ check_sockets(const struct settings *s, struct faults *faults)
 		tcp = tcp || a->host != NULL;
 		open = open ||
 		    (a->host != NULL && !addr_names_loopback(a->host));
-		check_absolute(s, faults, "SOCKET", a->path);
+		absolute_path(s, faults, "SOCKET", a->path);
 	}
 	if (open && s->allowed_clients.count == 0)
-		check_advise(s, faults, "SOCKET",
+		advise_setting(s, faults, "SOCKET",
 		    "SOCKET listens on the network for everybody: name those "
 		    "who may ask in allowed_clients");
 	if (!tcp && s->allowed_clients.count > 0)
-		check_advise(s, faults, "allowed_clients",
+		advise_setting(s, faults, "allowed_clients",
 		    "allowed_clients has no effect: SOCKET has no TCP address");
 	if (!path && s->socket_user != NULL)
-		check_advise(s, faults, "socket_user",
+		advise_setting(s, faults, "socket_user",
 		    "socket_user has no effect: SOCKET has no path");
 	if (!path && s->socket_group != NULL)
-		check_advise(s, faults, "socket_group",
+		advise_setting(s, faults, "socket_group",
 		    "socket_group has no effect: SOCKET has no path");
 	if (s->delay_to_close <= CHECK_POSTFIX_KEEPS)
-		check_advise(s, faults, "delay_to_close",
+		advise_setting(s, faults, "delay_to_close",
 		    "delay_to_close of %u: Postfix keeps an idle connection "
 		    "for up to %u seconds and loses a second if it was closed",
 		    s->delay_to_close, CHECK_POSTFIX_KEEPS);
@@ -359,7 +359,7 @@ check_sockets(const struct settings *s, struct faults *faults)
 /* --- limits --- */
 
 static void
-check_limits(const struct settings *s, struct faults *faults)
+each_limit(const struct settings *s, struct faults *faults)
 {
 	const struct check_advice	advice[] = {
 		{ s->count_mode == COUNT_RCPT, "count_mode",
@@ -386,7 +386,7 @@ check_limits(const struct settings *s, struct faults *faults)
 		if (s->rules[i].max_per_mail > 0 &&
 		    s->rules[i].count == RULE_RECIPIENTS &&
 		    s->count_mode == COUNT_MESSAGES)
-			check_advise(s, faults, "count_mode",
+			advise_setting(s, faults, "count_mode",
 			    "rules[%zu].max_per_mail has no effect: with "
 			    "count_mode 2 a mail counts as one recipient", i);
 }
@@ -395,9 +395,9 @@ check_limits(const struct settings *s, struct faults *faults)
 
 /* Whether hits of the windows in report_limits are possible. */
 static void
-check_report_limits(const struct settings *s, struct faults *faults)
+each_report_limit(const struct settings *s, struct faults *faults)
 {
-	bool	given = check_is_given(s, "report_limits");
+	bool	given = is_given(s, "report_limits");
 	size_t	i, j, found = 0;
 
 	/* Ids with limits of their own may have windows of any length. */
@@ -410,18 +410,18 @@ check_report_limits(const struct settings *s, struct faults *faults)
 				break;
 		found += j < s->limits.count;
 		if (j == s->limits.count && given)
-			check_advise(s, faults, "report_limits",
+			advise_setting(s, faults, "report_limits",
 			    "report_limits: no limit has a window of %lld "
 			    "second%s", (long long)s->report_limits[i],
 			    s->report_limits[i] == 1 ? "" : "s");
 	}
 	if (found == 0 && s->limits.count > 0 && !given)
-		check_advise(s, faults, "report", "nothing is reported: no "
+		advise_setting(s, faults, "report", "nothing is reported: no "
 		    "limit has a window of those in report_limits");
 }
 
 static void
-check_reports(const struct settings *s, struct faults *faults)
+report_settings(const struct settings *s, struct faults *faults)
 {
 	bool	user = s->report_user != NULL;
 	const struct check_advice	advice[] = {
@@ -444,18 +444,18 @@ check_reports(const struct settings *s, struct faults *faults)
 		    (s->smtp_tls == SMTP_TLS_NONE || !s->smtp_tls_verify),
 		    "smtp_tls_cafile", "smtp_tls_cafile has no effect: no "
 		    "certificate is checked" },
-		{ s->report && check_is_given(s, "smtp_tls") &&
-		    check_is_given(s, "smtp_starttls") &&
+		{ s->report && is_given(s, "smtp_tls") &&
+		    is_given(s, "smtp_starttls") &&
 		    settings_lookup(s, "smtp_starttls")->boolean &&
 		    s->smtp_tls != SMTP_TLS_STARTTLS, "smtp_starttls",
 		    "smtp_starttls has no effect: smtp_tls says otherwise" }
 	};
 
 	CHECK_ADVISE(s, faults, advice);
-	check_report_limits(s, faults);
+	each_report_limit(s, faults);
 	if (s->report && s->smtp_user != NULL &&
 	    s->smtp_tls == SMTP_TLS_NONE && !addr_names_loopback(s->smtp_host))
-		check_advise(s, faults, "smtp_credentials",
+		advise_setting(s, faults, "smtp_credentials",
 		    "smtp_credentials are never sent to \"%s\" without TLS: "
 		    "set smtp_tls", s->smtp_host);
 }
@@ -463,11 +463,11 @@ check_reports(const struct settings *s, struct faults *faults)
 void
 check_settings(const struct settings *s, struct faults *faults)
 {
-	check_actions(s, faults);
-	check_queries(s, faults);
-	check_sockets(s, faults);
-	check_control(s, faults);
-	check_limits(s, faults);
+	each_action(s, faults);
+	each_query(s, faults);
+	each_socket(s, faults);
+	control_paths(s, faults);
+	each_limit(s, faults);
 	check_rules(s, faults);
-	check_reports(s, faults);
+	report_settings(s, faults);
 }

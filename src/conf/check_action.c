@@ -85,7 +85,7 @@ static const char *const	check_placeholders[] = {
 
 /* What is missing after the word; NULL: nothing. */
 static const char *
-check_rest(enum check_rest kind, const char *rest)
+rest_fault(enum check_rest kind, const char *rest)
 {
 	const char	*colon;
 
@@ -113,7 +113,7 @@ check_rest(enum check_rest kind, const char *rest)
 
 /* Finds the first word of an action; NULL and a fault: it is unknown. */
 static const char *
-check_first_word(const char *name, const struct value *v, size_t len,
+first_word(const char *name, const struct value *v, size_t len,
     enum check_rest *rest, struct faults *faults)
 {
 	struct reader_nearest	 nearest = { .written = NULL };
@@ -142,7 +142,7 @@ check_first_word(const char *name, const struct value *v, size_t len,
 }
 
 static void
-check_placeholder(const char *name, const struct value *v, const char *word,
+unknown_placeholder(const char *name, const struct value *v, const char *word,
     enum check_filled filled, struct faults *faults)
 {
 	struct reader_nearest	nearest = { .written = word };
@@ -209,7 +209,7 @@ check_action(const char *name, const struct value *v, enum check_filled filled,
 		if (len == 0 || p[len] != '}')
 			continue;
 		word = alloc_copy(p, len);
-		check_placeholder(name, v, word, filled, faults);
+		unknown_placeholder(name, v, word, filled, faults);
 		free(word);
 	}
 	if (access_is_number(v->bytes))
@@ -217,8 +217,8 @@ check_action(const char *name, const struct value *v, enum check_filled filled,
 	len = strcspn(v->bytes, " ");
 	rest = v->bytes + len;
 	rest += strspn(rest, " ");
-	if ((first = check_first_word(name, v, len, &kind, faults)) != NULL &&
-	    (missing = check_rest(kind, rest)) != NULL)
+	if ((first = first_word(name, v, len, &kind, faults)) != NULL &&
+	    (missing = rest_fault(kind, rest)) != NULL)
 		fault_error(faults, v->line, v->column,
 		    "%s: %s must be followed by %s", name, first, missing);
 }

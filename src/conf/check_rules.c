@@ -11,7 +11,7 @@
 
 /* The value of a field of rule `i`; NULL: the file does not have it. */
 static const struct value *
-check_field(const struct settings *s, size_t i, const char *field)
+rule_field(const struct settings *s, size_t i, const char *field)
 {
 	return value_get(settings_lookup(s, "rules")->items[i], field);
 }
@@ -20,7 +20,7 @@ check_field(const struct settings *s, size_t i, const char *field)
 
 /* Why no id that the rule counts is like the entry, or NULL. */
 static const char *
-check_rule_entry(const struct settings_rule *rule, const char *bytes,
+rule_entry(const struct settings_rule *rule, const char *bytes,
     size_t len)
 {
 	size_t	n = 1, i;
@@ -45,7 +45,7 @@ check_rule_entry(const struct settings_rule *rule, const char *bytes,
 
 /* The same without rules: an id is a login, a sender or an address. */
 static const char *
-check_plain_entry(const struct settings *s, const char *bytes, size_t len)
+plain_entry(const struct settings *s, const char *bytes, size_t len)
 {
 	if (match_never(KEY_CLIENT_ADDRESS, bytes, len) == NULL)
 		return s->limit_by_ip ? NULL :
@@ -57,7 +57,7 @@ check_plain_entry(const struct settings *s, const char *bytes, size_t len)
 
 /* An address that is counted by a shorter prefix never matches the entry. */
 static bool
-check_prefix(const struct settings *s, const struct settings_rule *rule,
+prefix_entry(const struct settings *s, const struct settings_rule *rule,
     const char *name, const struct value *key, size_t len,
     struct faults *faults)
 {
@@ -79,7 +79,7 @@ check_prefix(const struct settings *s, const struct settings_rule *rule,
 
 /* `rule` is NULL for the setting limits_by_id. */
 static void
-check_entries(const struct settings *s, const struct settings_rule *rule,
+rule_entries(const struct settings *s, const struct settings_rule *rule,
     const char *name, const struct value *v, struct faults *faults)
 {
 	const struct value	*key;
@@ -93,9 +93,9 @@ check_entries(const struct settings *s, const struct settings_rule *rule,
 		if (key->type != VALUE_STR)
 			continue;
 		len = normal_length(key->bytes, key->len);
-		why = rule != NULL ? check_rule_entry(rule, key->bytes, len) :
-		    check_plain_entry(s, key->bytes, len);
-		if (check_prefix(s, rule, name, key, len, faults) &&
+		why = rule != NULL ? rule_entry(rule, key->bytes, len) :
+		    plain_entry(s, key->bytes, len);
+		if (prefix_entry(s, rule, name, key, len, faults) &&
 		    why != NULL)
 			fault_warning(faults, key->line, key->column,
 			    "%s has \"%s\", %s", name, key->bytes, why);
@@ -110,11 +110,11 @@ check_rules(const struct settings *s, struct faults *faults)
 
 	if (s->nrules == 0 && (s->limit_by_sasl || s->limit_by_sender ||
 	    s->limit_by_ip))
-		check_entries(s, NULL, "limits_by_id",
+		rule_entries(s, NULL, "limits_by_id",
 		    settings_lookup(s, "limits_by_id"), faults);
 	for (i = 0; i < s->nrules; i++) {
 		snprintf(name, sizeof(name), "rules[%zu].limits_by_id", i);
-		check_entries(s, &s->rules[i], name, check_field(s, i,
+		rule_entries(s, &s->rules[i], name, rule_field(s, i,
 		    "limits_by_id"), faults);
 	}
 }
@@ -122,12 +122,12 @@ check_rules(const struct settings *s, struct faults *faults)
 /* --- where Postfix has to ask --- */
 
 static void
-check_stage(const struct settings *s, size_t i, struct faults *faults)
+rule_stage(const struct settings *s, size_t i, struct faults *faults)
 {
 	const struct settings_rule	*rule = &s->rules[i];
 	const struct value		*v;
 
-	v = check_field(s, i, rule->count == RULE_DISTINCT_RECIPIENTS ||
+	v = rule_field(s, i, rule->count == RULE_DISTINCT_RECIPIENTS ||
 	    rule->count == RULE_NEW_RECIPIENTS || rule->count == RULE_BYTES ?
 	    "count" : "key");
 	if (rule->at_rcpt)
@@ -155,8 +155,8 @@ check_rules_notes(const struct settings *s, struct faults *faults)
 	size_t			 i, j;
 
 	for (i = 0; i < s->nrules; i++) {
-		check_stage(s, i, faults);
-		v = check_field(s, i, "key");
+		rule_stage(s, i, faults);
+		v = rule_field(s, i, "key");
 		for (j = 0; j < s->rules[i].nkey; j++)
 			if (s->rules[i].key[j] == KEY_SASL_DOMAIN &&
 			    s->default_domain[0] == '\0')

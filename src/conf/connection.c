@@ -115,7 +115,7 @@ connection_keyword(const char *setting, size_t n, bool *used)
 
 /* NULL if the value is of this kind, else the description of the kind. */
 static const char *
-connection_expected(enum connection_kind kind, const struct value *v)
+expected_type(enum connection_kind kind, const struct value *v)
 {
 	const char	*base;
 	int64_t		 n;
@@ -176,7 +176,7 @@ connection_expected(enum connection_kind kind, const struct value *v)
 }
 
 static void
-connection_entries(const struct reading *r, const struct connection_dialect *d,
+read_entries(const struct reading *r, const struct connection_dialect *d,
     const struct value *dict)
 {
 	struct reader_nearest		 nearest;
@@ -213,40 +213,40 @@ connection_entries(const struct reading *r, const struct connection_dialect *d,
 			    "meaning here", name);
 		/* Python's functions take None for "not given". */
 		else if (v->type != VALUE_NONE &&
-		    (expected = connection_expected(g->kind, v)) != NULL)
+		    (expected = expected_type(g->kind, v)) != NULL)
 			reader_fault(r, v, "must have %s as \"%s\"", expected,
 			    name);
 		else if (g->kind == KIND_SSL && v->type == VALUE_DICT)
-			connection_entries(r, CONNECTION_SSL, v);
+			read_entries(r, CONNECTION_SSL, v);
 	}
 }
 
 static int
-connection_read(const struct reading *r, const struct value *v,
+read_connection(const struct reading *r, const struct value *v,
     const struct connection_dialect *d)
 {
 	size_t	errors = r->faults->errors;
 
 	if (v->type != VALUE_DICT)
 		return reader_mismatch(r, v, "a dictionary");
-	connection_entries(r, d, v);
+	read_entries(r, d, v);
 	return r->faults->errors == errors ? 0 : -1;
 }
 
 int
 connection_sqlite(const struct reading *r, const struct value *v)
 {
-	return connection_read(r, v, &connection_dialects[0]);
+	return read_connection(r, v, &connection_dialects[0]);
 }
 
 int
 connection_mysql(const struct reading *r, const struct value *v)
 {
-	return connection_read(r, v, &connection_dialects[1]);
+	return read_connection(r, v, &connection_dialects[1]);
 }
 
 int
 connection_pgsql(const struct reading *r, const struct value *v)
 {
-	return connection_read(r, v, &connection_dialects[2]);
+	return read_connection(r, v, &connection_dialects[2]);
 }

@@ -30,7 +30,7 @@ struct ids {
 };
 
 static int
-ids_same(const struct map_node *node, const void *key, size_t len)
+same_key(const struct map_node *node, const void *key, size_t len)
 {
 	/* The node is the entry's first member. */
 	const struct ids_entry	*e = (const void *)node;
@@ -44,8 +44,8 @@ ids_new(const struct settings *s)
 	struct ids	*t;
 
 	t = alloc_zero(1, sizeof(*t));
-	t->ids = map_new(ids_same);
-	t->networks = map_new(ids_same);
+	t->ids = map_new(same_key);
+	t->networks = map_new(same_key);
 	t->domain = alloc_string(s->default_domain != NULL ?
 	    s->default_domain : "");
 	if (s->fold_case)
@@ -83,7 +83,7 @@ ids_clear(void *member)
 /* --- adding --- */
 
 static size_t
-ids_network_key(char key[IDS_NETWORK_KEY], const struct addr *a,
+network_key(char key[IDS_NETWORK_KEY], const struct addr *a,
     unsigned int prefix)
 {
 	struct addr	masked;
@@ -98,7 +98,7 @@ ids_network_key(char key[IDS_NETWORK_KEY], const struct addr *a,
 }
 
 static struct ids_entry *
-ids_insert(struct ids *t, struct map *map, const void *key, size_t len,
+insert_entry(struct ids *t, struct map *map, const void *key, size_t len,
     bool *fresh)
 {
 	struct ids_entry	*e;
@@ -123,7 +123,7 @@ ids_insert(struct ids *t, struct map *map, const void *key, size_t len,
 struct ids_entry *
 ids_add(struct ids *t, const char *id, size_t len, bool *fresh)
 {
-	return ids_insert(t, t->ids, id, len, fresh);
+	return insert_entry(t, t->ids, id, len, fresh);
 }
 
 struct ids_entry *
@@ -140,7 +140,7 @@ ids_add_network(struct ids *t, const struct network *n, bool *fresh)
 		p->list[i] = (uint8_t)n->prefix;
 		p->count++;
 	}
-	return ids_insert(t, t->networks, key, ids_network_key(key, &n->addr,
+	return insert_entry(t, t->networks, key, network_key(key, &n->addr,
 	    n->prefix), fresh);
 }
 
@@ -152,7 +152,7 @@ ids_first(const struct ids *t)
 
 /* Whether every entry of `a` is in `b`; *n counts them. */
 static bool
-ids_within(const struct ids *a, const struct ids *b, size_t *n)
+find_each(const struct ids *a, const struct ids *b, size_t *n)
 {
 	const struct ids_entry	*e;
 	bool			 id, network;
@@ -176,13 +176,13 @@ ids_equal(const struct ids *a, const struct ids *b)
 {
 	size_t	n, m;
 
-	return ids_within(a, b, &n) && ids_within(b, a, &m) && n == m;
+	return find_each(a, b, &n) && find_each(b, a, &m) && n == m;
 }
 
 /* --- finding --- */
 
 static const struct ids_entry *
-ids_lookup(struct map *map, const void *key, size_t len)
+lookup_entry(struct map *map, const void *key, size_t len)
 {
 	const struct map_node	*node;
 
@@ -191,7 +191,7 @@ ids_lookup(struct map *map, const void *key, size_t len)
 }
 
 static const struct ids_entry *
-ids_find_network(const struct ids *t, const struct network *n)
+find_network(const struct ids *t, const struct network *n)
 {
 	const struct ids_prefixes	*p;
 	const struct ids_entry		*e;
@@ -202,8 +202,8 @@ ids_find_network(const struct ids *t, const struct network *n)
 	for (i = 0; i < p->count; i++) {
 		if (p->list[i] > n->prefix)
 			continue;
-		e = ids_lookup(t->networks, key,
-		    ids_network_key(key, &n->addr, p->list[i]));
+		e = lookup_entry(t->networks, key,
+		    network_key(key, &n->addr, p->list[i]));
 		if (e != NULL)
 			return e;
 	}
@@ -215,16 +215,16 @@ ids_find_address(const struct ids *t, const struct addr *a)
 {
 	struct network	n = { *a, a->bits };
 
-	return t == NULL ? NULL : ids_find_network(t, &n);
+	return t == NULL ? NULL : find_network(t, &n);
 }
 
 static const struct ids_entry *
-ids_find_whole(const struct ids *t, const char *id, size_t len)
+find_whole(const struct ids *t, const char *id, size_t len)
 {
 	const struct ids_entry	*e;
 	size_t			 at;
 
-	if ((e = ids_lookup(t->ids, id, len)) != NULL)
+	if ((e = lookup_entry(t->ids, id, len)) != NULL)
 		return e;
 	/*
 	 * An entry for a login of default_domain may be written without the
@@ -233,16 +233,16 @@ ids_find_whole(const struct ids *t, const char *id, size_t len)
 	at = strlen(t->domain);
 	if (at > 0 && len > at + 1 && id[len - at - 1] == '@' &&
 	    memcmp(id + len - at, t->domain, at) == 0)
-		return ids_lookup(t->ids, id, len - at - 1);
+		return lookup_entry(t->ids, id, len - at - 1);
 	return NULL;
 }
 
 static const struct ids_entry *
-ids_find_domain(const struct ids *t, const char *id, size_t len)
+find_domain(const struct ids *t, const char *id, size_t len)
 {
 	const char	*at = normal_domain(id, len);
 
-	return at == NULL ? NULL : ids_lookup(t->ids, at,
+	return at == NULL ? NULL : lookup_entry(t->ids, at,
 	    len - (size_t)(at - id));
 }
 
@@ -253,9 +253,9 @@ ids_find_name(const struct ids *t, const char *id, size_t len)
 
 	if (t == NULL || t->entries == NULL)
 		return NULL;
-	if ((e = ids_find_whole(t, id, len)) != NULL)
+	if ((e = find_whole(t, id, len)) != NULL)
 		return e;
-	return ids_find_domain(t, id, len);
+	return find_domain(t, id, len);
 }
 
 const struct ids_entry *
@@ -266,11 +266,11 @@ ids_find(const struct ids *t, const char *id, size_t len)
 
 	if (t == NULL || t->entries == NULL)
 		return NULL;
-	if ((e = ids_find_whole(t, id, len)) != NULL)
+	if ((e = find_whole(t, id, len)) != NULL)
 		return e;
 	if (t->four.count + t->six.count > 0 &&
 	    addr_network_parse(&n, id, len) == 0 &&
-	    (e = ids_find_network(t, &n)) != NULL)
+	    (e = find_network(t, &n)) != NULL)
 		return e;
-	return ids_find_domain(t, id, len);
+	return find_domain(t, id, len);
 }

@@ -18,7 +18,7 @@
 /* --- one list --- */
 
 static int
-limits_number(const struct reading *r, const struct value *v, const char *what,
+read_number(const struct reading *r, const struct value *v, const char *what,
     int64_t min, int64_t max, int64_t *out)
 {
 	if (reader_whole(v, out) == -1)
@@ -34,7 +34,7 @@ limits_number(const struct reading *r, const struct value *v, const char *what,
 
 /* Reports every wrong window at its place; -1: `out` is unchanged. */
 static int
-limits_judge(const struct reading *r, struct limits *out, const struct value *v)
+read_limit(const struct reading *r, struct limits *out, const struct value *v)
 {
 	const struct value	*item;
 	struct limit		 list[LIMITS_MAX];
@@ -53,9 +53,9 @@ limits_judge(const struct reading *r, struct limits *out, const struct value *v)
 			reader_fault(r, item, "must be a list of [mails, "
 			    "seconds], such as [[10, 60], [150, 86400]]");
 			result = -1;
-		} else if (limits_number(r, item->items[0], "mails", 0,
+		} else if (read_number(r, item->items[0], "mails", 0,
 		    LIMITS_MAILS_MAX, &list[i].mails) == -1 ||
-		    limits_number(r, item->items[1], "seconds", 1,
+		    read_number(r, item->items[1], "seconds", 1,
 		    LIMITS_SECONDS_MAX, &list[i].seconds) == -1)
 			result = -1;
 	}
@@ -76,7 +76,7 @@ limits_parse(struct limits *out, const struct value *v, char *reason,
 	int		result;
 
 	fault_init(&faults, NULL);
-	if ((result = limits_judge(&r, out, v)) == -1)
+	if ((result = read_limit(&r, out, v)) == -1)
 		strlcpy(reason, faults.list[0].text, size);
 	fault_clear(&faults);
 	return result;
@@ -87,7 +87,7 @@ limits_read(const struct reading *r, const struct value *v)
 {
 	struct limits	found;
 
-	if (limits_judge(r, &found, v) == -1)
+	if (read_limit(r, &found, v) == -1)
 		return -1;
 	window_limits_clear(r->out);
 	*(struct limits *)r->out = found;
@@ -104,7 +104,7 @@ limits_clear(void *member)
 
 /* Appends an id as the rule, or without one the identity, counts it. */
 static void
-limits_normal(struct str *id, const struct reading *r, const char *bytes,
+normal_id(struct str *id, const struct reading *r, const char *bytes,
     size_t len)
 {
 	const struct settings_rule	*rule = r->rule;
@@ -139,7 +139,7 @@ limits_normal(struct str *id, const struct reading *r, const char *bytes,
 }
 
 static void
-limits_add(struct ids *t, const struct reading *r, const struct value *key,
+add_limits(struct ids *t, const struct reading *r, const struct value *key,
     struct limits *limits)
 {
 	struct ids_entry	*e;
@@ -151,7 +151,7 @@ limits_add(struct ids *t, const struct reading *r, const struct value *key,
 	if (key->type == VALUE_INT)
 		str_addf(&id, "%lld", (long long)key->integer);
 	else
-		limits_normal(&id, r, key->bytes, key->len);
+		normal_id(&id, r, key->bytes, key->len);
 	if (addr_network_parse(&network, id.data, id.len) == 0)
 		e = ids_add_network(t, &network, &fresh);
 	else
@@ -166,7 +166,7 @@ limits_add(struct ids *t, const struct reading *r, const struct value *key,
 }
 
 static int
-limits_check_key(const struct reading *r, const struct value *key)
+check_key(const struct reading *r, const struct value *key)
 {
 	struct network	n;
 
@@ -208,7 +208,7 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 	t = ids_new(r->settings);
 	for (i = 0; i + 1 < v->count; i += 2) {
 		key = v->items[i];
-		if (limits_check_key(r, key) == -1)
+		if (check_key(r, key) == -1)
 			continue;
 		if (key->type == VALUE_INT)
 			snprintf(name, sizeof(name), "%s[%lld]", r->name,
@@ -216,8 +216,8 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 		else
 			snprintf(name, sizeof(name), "%s[\"%.80s\"]", r->name,
 			    key->bytes);
-		if (limits_judge(&entry, &limits, v->items[i + 1]) == 0)
-			limits_add(t, r, key, &limits);
+		if (read_limit(&entry, &limits, v->items[i + 1]) == 0)
+			add_limits(t, r, key, &limits);
 	}
 	if (r->faults->errors != errors) {
 		ids_free(t);

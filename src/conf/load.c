@@ -35,7 +35,7 @@
  * faults name no file.
  */
 static int
-load_open(const char *file, bool required, struct faults *faults)
+open_file(const char *file, bool required, struct faults *faults)
 {
 	struct stat	st;
 	int		fd, saved;
@@ -57,7 +57,7 @@ load_open(const char *file, bool required, struct faults *faults)
 
 /* Opens the first file that exists. */
 static int
-load_search(struct faults *faults)
+search_file(struct faults *faults)
 {
 	static const char *const	 names[] = {
 		"policyd-rate-limit.conf", "policyd-rate-limit.yaml"
@@ -73,7 +73,7 @@ load_search(struct faults *faults)
 	for (i = home == NULL ? 2 : 0; i < 4; i++) {
 		file = i < 2 ? alloc_printf("%s/.config/%s", home, names[i]) :
 		    alloc_printf("%s/%s", paths_sysconfdir(), names[i - 2]);
-		fd = load_open(file, false, faults);
+		fd = open_file(file, false, faults);
 		free(file);
 		if (faults->file != NULL)
 			break;
@@ -88,7 +88,7 @@ load_search(struct faults *faults)
  * of his choice. A group counts as others unless it is root's.
  */
 static int
-load_judge_writers(const struct stat *st, struct faults *faults)
+judge_writers(const struct stat *st, struct faults *faults)
 {
 	char	why[LOAD_WHY_MAX];
 
@@ -118,7 +118,7 @@ load_judge_writers(const struct stat *st, struct faults *faults)
 }
 
 static int
-load_judge(int fd, struct stat *st, bool limits, struct faults *faults)
+judge_file(int fd, struct stat *st, bool limits, struct faults *faults)
 {
 	if (fstat(fd, st) == -1) {
 		fault_error(faults, 0, 0, "cannot be opened: %s",
@@ -135,12 +135,12 @@ load_judge(int fd, struct stat *st, bool limits, struct faults *faults)
 		    LITERAL_FILE_MAX);
 		return -1;
 	}
-	return limits ? 0 : load_judge_writers(st, faults);
+	return limits ? 0 : judge_writers(st, faults);
 }
 
 /* Whether the value has a password, and not a placeholder such as "*****". */
 static bool
-load_is_secret(const struct value *v)
+is_secret(const struct value *v)
 {
 	const struct value	*key, *item;
 	size_t			 i;
@@ -170,7 +170,7 @@ load_is_secret(const struct value *v)
 }
 
 static void
-load_judge_readers(const struct stat *st, const struct settings *s,
+judge_readers(const struct stat *st, const struct settings *s,
     struct faults *faults)
 {
 	const struct reader_row	*row;
@@ -183,7 +183,7 @@ load_judge_readers(const struct stat *st, const struct settings *s,
 		row = table_row(i);
 		v = s->values[i];
 		if ((row->flags & TABLE_SECRET) != 0 && v->line != 0 &&
-		    load_is_secret(v))
+		    is_secret(v))
 			fault_warning(faults, v->line, v->column, "%s holds a "
 			    "password and everybody may read this file: "
 			    "chmod o-r", row->name);
@@ -196,7 +196,7 @@ load_judge_readers(const struct stat *st, const struct settings *s,
  * The content of the file, which the caller must freezero(); NULL with a fault.
  */
 static char *
-load_bytes(int fd, size_t size, size_t *len, struct faults *faults)
+read_bytes(int fd, size_t size, size_t *len, struct faults *faults)
 {
 	char	*bytes;
 	ssize_t	 n;
@@ -227,7 +227,7 @@ load_bytes(int fd, size_t size, size_t *len, struct faults *faults)
  * (below 0).
  */
 static int
-load_look(const char *p, size_t len)
+looks_like_yaml(const char *p, size_t len)
 {
 	const char	*end = p + len;
 	int		 lines = 0;
@@ -247,7 +247,7 @@ load_look(const char *p, size_t len)
 }
 
 static struct value *
-load_parse(const char *bytes, size_t len, struct faults *faults)
+parse_bytes(const char *bytes, size_t len, struct faults *faults)
 {
 	struct value	*dict;
 	const char	*dot = strrchr(faults->file, '.');
@@ -259,11 +259,11 @@ load_parse(const char *bytes, size_t len, struct faults *faults)
 	    literal_file(bytes, len, faults);
 	if (faults->errors == 0)
 		return dict;
-	if (yaml && load_look(bytes, len) > 0)
+	if (yaml && looks_like_yaml(bytes, len) > 0)
 		fault_warning(faults, 0, 0, "this is read as YAML, as its name "
 		    "says, but looks like name = value: let its name end in "
 		    ".conf");
-	else if (!yaml && load_look(bytes, len) < 0)
+	else if (!yaml && looks_like_yaml(bytes, len) < 0)
 		fault_warning(faults, 0, 0, "this is read as name = value, but "
 		    "looks like YAML: let its name end in .yaml");
 	return dict;
@@ -271,7 +271,7 @@ load_parse(const char *bytes, size_t len, struct faults *faults)
 
 /* Reads and closes the file; `limits` as load_limits. */
 static struct settings *
-load_file(int fd, bool limits, struct faults *faults)
+read_settings(int fd, bool limits, struct faults *faults)
 {
 	struct settings	*s = NULL;
 	struct value	*dict;
@@ -281,14 +281,14 @@ load_file(int fd, bool limits, struct faults *faults)
 
 	if (fd == -1)
 		return NULL;
-	if (load_judge(fd, &st, limits, faults) == 0 && (bytes = load_bytes(fd,
+	if (judge_file(fd, &st, limits, faults) == 0 && (bytes = read_bytes(fd,
 	    (size_t)st.st_size, &len, faults)) != NULL) {
-		dict = load_parse(bytes, len, faults);
+		dict = parse_bytes(bytes, len, faults);
 		freezero(bytes, (size_t)st.st_size + 1);
 		s = settings_adopt(dict, faults);
 		check_settings(s, faults);
 		if (!limits)
-			load_judge_readers(&st, s, faults);
+			judge_readers(&st, s, faults);
 	}
 	close(fd);
 	if (faults->errors == 0)
@@ -302,14 +302,14 @@ load_settings(const char *file, struct faults *faults)
 {
 	int	fd;
 
-	fd = file != NULL ? load_open(file, true, faults) :
-	    load_search(faults);
+	fd = file != NULL ? open_file(file, true, faults) :
+	    search_file(faults);
 	return faults->file == NULL ? settings_new() :
-	    load_file(fd, false, faults);
+	    read_settings(fd, false, faults);
 }
 
 struct settings *
 load_limits(const char *file, struct faults *faults)
 {
-	return load_file(load_open(file, true, faults), true, faults);
+	return read_settings(open_file(file, true, faults), true, faults);
 }

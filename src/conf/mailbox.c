@@ -13,7 +13,7 @@
  * there is none. Python's smtplib accepted both.
  */
 static char *
-mailbox_address(const struct reading *r, const struct value *v, const char *s,
+find_address(const struct reading *r, const struct value *v, const char *s,
     size_t len)
 {
 	const char	*open;
@@ -53,7 +53,7 @@ mailbox_read(const struct reading *r, const struct value *v)
 		return 0;
 	}
 	if (reader_line(r, v) == -1 ||
-	    (address = mailbox_address(r, v, v->bytes, v->len)) == NULL)
+	    (address = find_address(r, v, v->bytes, v->len)) == NULL)
 		return -1;
 	reader_replace(r, address);
 	return 0;
@@ -64,7 +64,7 @@ mailbox_read(const struct reading *r, const struct value *v)
  * <john@host> is one.
  */
 static int
-mailbox_add(struct settings_strings *found, const struct reading *r,
+add_mailbox(struct settings_strings *found, const struct reading *r,
     const struct value *v)
 {
 	const char	*end, *p;
@@ -84,7 +84,7 @@ mailbox_add(struct settings_strings *found, const struct reading *r,
 		for (len = 0; p[len] != '\0' && (quoted || p[len] != ',');
 		    len++)
 			quoted ^= p[len] == '"';
-		if ((address = mailbox_address(r, v, p, len)) == NULL) {
+		if ((address = find_address(r, v, p, len)) == NULL) {
 			result = -1;
 			continue;
 		}
@@ -108,11 +108,11 @@ mailbox_read_list(const struct reading *r, const struct value *v)
 	result = 0;
 	if (READER_IS_LIST(v)) {
 		for (i = 0; i < v->count; i++)
-			if (mailbox_add(&found, r, v->items[i]) == -1)
+			if (add_mailbox(&found, r, v->items[i]) == -1)
 				result = -1;
 	} else if (v->type != VALUE_NONE &&
 	    !(v->type == VALUE_STR && v->len == 0))
-		result = mailbox_add(&found, r, v);
+		result = add_mailbox(&found, r, v);
 	if (result == -1) {
 		reader_clear_strings(&found);
 		return -1;

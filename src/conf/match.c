@@ -41,7 +41,7 @@ match_clear(void *member)
 }
 
 static bool
-match_has(const struct settings_match *m, enum rule_attribute attr)
+has_attribute(const struct settings_match *m, enum rule_attribute attr)
 {
 	size_t	i;
 
@@ -63,8 +63,8 @@ match_needs_rcpt(const struct settings_rule *rule)
 		for (j = 0; j < rule->nkey; j++)
 			if (rule->key[j] == attrs[i])
 				return true;
-		if (match_has(&rule->only, attrs[i]) ||
-		    match_has(&rule->except, attrs[i]))
+		if (has_attribute(&rule->only, attrs[i]) ||
+		    has_attribute(&rule->except, attrs[i]))
 			return true;
 	}
 	return false;
@@ -74,7 +74,7 @@ match_needs_rcpt(const struct settings_rule *rule)
 
 /* Whether it looks like a domain; a name such as john.smith does not. */
 static bool
-match_is_domain(const char *bytes, size_t len)
+is_domain(const char *bytes, size_t len)
 {
 	static const char	*const tops[] = {
 		"com", "edu", "example", "gov", "info", "int", "net", "org",
@@ -112,7 +112,7 @@ match_never(enum rule_attribute attr, const char *bytes, size_t len)
 		if (len > 1 && bytes[0] == '*' && bytes[1] == '@')
 			return "which is not a pattern: a domain is written "
 			    "\"@example.org\"";
-		return match_is_domain(bytes, len) ?
+		return is_domain(bytes, len) ?
 		    "which is one whole id: a domain is written "
 		    "\"@example.org\"" : NULL;
 	case KEY_SASL_DOMAIN:
@@ -126,7 +126,7 @@ match_never(enum rule_attribute attr, const char *bytes, size_t len)
 }
 
 static int
-match_port(const struct reading *r, struct ids *ids, const struct value *v)
+read_port(const struct reading *r, struct ids *ids, const struct value *v)
 {
 	struct reading	port = *r;
 	char		text[8];
@@ -148,7 +148,7 @@ match_port(const struct reading *r, struct ids *ids, const struct value *v)
 }
 
 static int
-match_text(const struct reading *r, struct ids *ids, enum rule_attribute attr,
+read_text(const struct reading *r, struct ids *ids, enum rule_attribute attr,
     const struct value *v)
 {
 	const char	*why;
@@ -177,16 +177,16 @@ match_text(const struct reading *r, struct ids *ids, enum rule_attribute attr,
 }
 
 static int
-match_value(const struct reading *r, struct ids *ids, enum rule_attribute attr,
+read_value(const struct reading *r, struct ids *ids, enum rule_attribute attr,
     const struct value *v)
 {
 	struct network	n;
 	bool		fresh;
 
 	if (attr == KEY_SERVER_PORT)
-		return match_port(r, ids, v);
+		return read_port(r, ids, v);
 	if (attr != KEY_CLIENT_ADDRESS)
-		return match_text(r, ids, attr, v);
+		return read_text(r, ids, attr, v);
 	if (reader_network(r, v, &n) == -1)
 		return -1;
 	(void)ids_add_network(ids, &n, &fresh);
@@ -201,7 +201,7 @@ match_recipients(const struct reading *r, const struct value *v)
 	size_t		 i;
 
 	for (i = 0; i < v->count; i++)
-		if (match_text(r, ids, KEY_RECIPIENT, v->items[i]) == -1)
+		if (read_text(r, ids, KEY_RECIPIENT, v->items[i]) == -1)
 			good = false;
 	if (good)
 		return ids;
@@ -212,7 +212,7 @@ match_recipients(const struct reading *r, const struct value *v)
 /* --- only and except --- */
 
 static int
-match_values(const struct reading *r, struct settings_match *m,
+read_values(const struct reading *r, struct settings_match *m,
     enum rule_attribute attr, const struct value *v)
 {
 	size_t	n = READER_IS_LIST(v) ? v->count : 1, i;
@@ -225,7 +225,7 @@ match_values(const struct reading *r, struct settings_match *m,
 	m->list[m->count].attr = attr;
 	m->list[m->count].ids = ids_new(r->settings);
 	for (i = 0; i < n; i++)
-		if (match_value(r, m->list[m->count].ids, attr,
+		if (read_value(r, m->list[m->count].ids, attr,
 		    READER_IS_LIST(v) ? v->items[i] : v) == -1)
 			result = -1;
 	m->count++;
@@ -261,11 +261,11 @@ match_read(const struct reading *r, const struct value *v)
 			    "has no values: write server_port or "
 			    "policy_context");
 			result = -1;
-		} else if (match_has(m, (enum rule_attribute)attr)) {
+		} else if (has_attribute(m, (enum rule_attribute)attr)) {
 			reader_fault(&values, v->items[i],
 			    "stands there twice");
 			result = -1;
-		} else if (match_values(&values, m, (enum rule_attribute)attr,
+		} else if (read_values(&values, m, (enum rule_attribute)attr,
 		    v->items[i + 1]) == -1)
 			result = -1;
 	}
@@ -292,7 +292,7 @@ match_read_exempt(const struct reading *r, const struct value *v)
 		    (addr_network_parse(&n, v->items[i]->bytes,
 		    v->items[i]->len) == 0 || memchr(v->items[i]->bytes, '/',
 		    v->items[i]->len) != NULL);
-		if (match_value(r, ids, address ? KEY_CLIENT_ADDRESS :
+		if (read_value(r, ids, address ? KEY_CLIENT_ADDRESS :
 		    KEY_SASL_USERNAME, v->items[i]) == -1)
 			result = -1;
 	}

@@ -24,7 +24,7 @@ static const struct reader_word	member_tls_words[] = {
 
 /* Whether it has the form [address, port], be these right or wrong. */
 static bool
-member_is_pair(const struct value *v)
+is_pair(const struct value *v)
 {
 	return READER_IS_LIST(v) && v->count == 2 &&
 	    v->items[0]->type == VALUE_STR && v->items[1]->type == VALUE_INT;
@@ -36,7 +36,7 @@ member_is_pair(const struct value *v)
  * working directory. Says what to write instead.
  */
 static void
-member_colon_fault(const struct reading *r, const struct value *v)
+colon_fault(const struct reading *r, const struct value *v)
 {
 	const char	*text = v->bytes, *rest = text, *colon;
 	int64_t		 port;
@@ -71,7 +71,7 @@ member_colon_fault(const struct reading *r, const struct value *v)
 
 /* Whether it can be the path of a socket; else a fault. */
 static bool
-member_is_path(const struct reading *r, const struct value *v)
+is_path(const struct reading *r, const struct value *v)
 {
 	if (v->len == 0)
 		reader_fault(r, v, "has an empty path");
@@ -81,7 +81,7 @@ member_is_path(const struct reading *r, const struct value *v)
 	    isspace((unsigned char)v->bytes[v->len - 1]))
 		reader_fault(r, v, "begins or ends with a blank");
 	else if (v->bytes[strcspn(v->bytes, ":/")] == ':')
-		member_colon_fault(r, v);
+		colon_fault(r, v);
 	else
 		return true;
 	return false;
@@ -92,12 +92,12 @@ member_is_path(const struct reading *r, const struct value *v)
  * fault.
  */
 static bool
-member_is_socket(const struct reading *r, const struct value *v, bool listed)
+is_socket(const struct reading *r, const struct value *v, bool listed)
 {
 	const struct value	*host;
 
 	if (v->type == VALUE_STR) {
-		if (!member_is_path(r, v))
+		if (!is_path(r, v))
 			return false;
 		/*
 		 * ["127.0.0.1", "10031"] is meant as a pair, not as a list of
@@ -109,7 +109,7 @@ member_is_socket(const struct reading *r, const struct value *v, bool listed)
 		    "as [address, port], with a number as port");
 		return false;
 	}
-	if (!member_is_pair(v)) {
+	if (!is_pair(v)) {
 		reader_fault(r, v, "must be a path or [address, port], or a "
 		    "list of these");
 		return false;
@@ -123,7 +123,7 @@ member_is_socket(const struct reading *r, const struct value *v, bool listed)
 }
 
 static void
-member_clear_sockets(struct settings *s)
+clear_sockets(struct settings *s)
 {
 	size_t	i;
 
@@ -137,7 +137,7 @@ member_clear_sockets(struct settings *s)
 }
 
 static int
-member_add_socket(const struct reading *r, const struct value *v)
+add_socket(const struct reading *r, const struct value *v)
 {
 	struct settings		*s = r->out;
 	struct settings_socket	*socket;
@@ -172,12 +172,12 @@ member_sockets(const struct reading *r, const struct value *v)
 	size_t			 i, n;
 	int			 result = 0;
 
-	listed = READER_IS_LIST(v) && !member_is_pair(v);
+	listed = READER_IS_LIST(v) && !is_pair(v);
 	n = listed ? v->count : 1;
 	if (n == 0)
 		reader_fault(r, v, "names no socket");
 	for (i = 0; i < n; i++)
-		if (!member_is_socket(r, listed ? v->items[i] : v, listed))
+		if (!is_socket(r, listed ? v->items[i] : v, listed))
 			break;
 	if (n == 0 || i < n) {
 		r->faults->sockets++;
@@ -188,10 +188,10 @@ member_sockets(const struct reading *r, const struct value *v)
 		    MEMBER_SOCKETS_MAX);
 		return -1;
 	}
-	member_clear_sockets(r->out);
+	clear_sockets(r->out);
 	for (i = 0; i < n; i++) {
 		item = listed ? v->items[i] : v;
-		if (member_add_socket(r, item) == -1)
+		if (add_socket(r, item) == -1)
 			result = -1;
 	}
 	return result;
@@ -200,7 +200,7 @@ member_sockets(const struct reading *r, const struct value *v)
 int
 member_control_socket(const struct reading *r, const struct value *v)
 {
-	if (v->type == VALUE_STR && v->len > 0 && !member_is_path(r, v))
+	if (v->type == VALUE_STR && v->len > 0 && !is_path(r, v))
 		return -1;
 	return reader_string_or_none(r, v);
 }
@@ -223,7 +223,7 @@ member_log(const struct reading *r, const struct value *v)
  * two colons without brackets are an IPv6 address.
  */
 static int
-member_host(const struct reading *r, const struct value *v, char **host,
+read_host(const struct reading *r, const struct value *v, char **host,
     int64_t *port)
 {
 	const char	*colon, *start;
@@ -267,7 +267,7 @@ member_smtp_server(const struct reading *r, const struct value *v)
 	if (v->type != VALUE_STR && (!READER_IS_LIST(v) || v->count < 1 ||
 	    v->count > 2))
 		return reader_mismatch(r, v, "[host, port], [host] or a host");
-	if (member_host(r, v->type == VALUE_STR ? v : v->items[0], &host,
+	if (read_host(r, v->type == VALUE_STR ? v : v->items[0], &host,
 	    &port) == -1)
 		return -1;
 	if (v->type != VALUE_STR && v->count == 2) {
@@ -290,7 +290,7 @@ member_smtp_server(const struct reading *r, const struct value *v)
 }
 
 static void
-member_wipe(char **secret)
+wipe_secret(char **secret)
 {
 	if (*secret != NULL)
 		freezero(*secret, strlen(*secret));
@@ -300,10 +300,10 @@ member_wipe(char **secret)
 void
 member_clear(struct settings *s)
 {
-	member_clear_sockets(s);
+	clear_sockets(s);
 	free(s->smtp_host);
-	member_wipe(&s->smtp_user);
-	member_wipe(&s->smtp_password);
+	wipe_secret(&s->smtp_user);
+	wipe_secret(&s->smtp_password);
 	free(s->report_limits);
 }
 
@@ -329,8 +329,8 @@ member_credentials(const struct reading *r, const struct value *v)
 			return -1;
 		}
 	}
-	member_wipe(&s->smtp_user);
-	member_wipe(&s->smtp_password);
+	wipe_secret(&s->smtp_user);
+	wipe_secret(&s->smtp_password);
 	if (v->type != VALUE_NONE) {
 		s->smtp_user = alloc_string(v->items[0]->bytes);
 		s->smtp_password = alloc_string(v->items[1]->bytes);

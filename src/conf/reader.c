@@ -224,7 +224,7 @@ reader_whole(const struct value *v, int64_t *n)
 }
 
 static int
-reader_range(const struct reading *r, const struct value *v, int64_t *n)
+read_range(const struct reading *r, const struct value *v, int64_t *n)
 {
 	if (reader_whole(v, n) == -1)
 		return reader_mismatch(r, v, "a whole number");
@@ -241,7 +241,7 @@ reader_unsigned(const struct reading *r, const struct value *v)
 {
 	int64_t	n;
 
-	if (reader_range(r, v, &n) == -1)
+	if (read_range(r, v, &n) == -1)
 		return -1;
 	*(unsigned int *)r->out = (unsigned int)n;
 	return 0;
@@ -252,7 +252,7 @@ reader_int64(const struct reading *r, const struct value *v)
 {
 	int64_t	n;
 
-	if (reader_range(r, v, &n) == -1)
+	if (read_range(r, v, &n) == -1)
 		return -1;
 	*(int64_t *)r->out = n;
 	return 0;
@@ -263,7 +263,7 @@ reader_mebibytes(const struct reading *r, const struct value *v)
 {
 	int64_t	n;
 
-	if (reader_range(r, v, &n) == -1)
+	if (read_range(r, v, &n) == -1)
 		return -1;
 	*(int64_t *)r->out = n * 1024 * 1024;
 	return 0;
@@ -515,7 +515,7 @@ reader_delimiter(const struct reading *r, const struct value *v)
 
 /* "192.0.2.0/255.255.255.0", which Python's ipaddress reads too. */
 static int
-reader_netmask(struct network *n, const char *s, size_t len)
+read_netmask(struct network *n, const char *s, size_t len)
 {
 	struct addr	 mask;
 	char		 text[ADDR_TEXT_MAX + 8];
@@ -554,7 +554,7 @@ reader_network(const struct reading *r, const struct value *v,
 	if (addr_network_parse(n, v->bytes, v->len) == 0)
 		return 0;
 	if (errno != EDOM) {
-		if (reader_netmask(n, v->bytes, v->len) == 0)
+		if (read_netmask(n, v->bytes, v->len) == 0)
 			return 0;
 		reader_fault(r, v,
 		    "has \"%s\", which is not a network: write it as "

@@ -11,7 +11,7 @@
 
 #define RULE_LOCK_MAX	(366 * INT64_C(86400))	/* seconds */
 
-static reader	rule_lock_recipients;
+static reader	read_recipients;
 
 #define AT(member)	.at = offsetof(struct settings_lock, member)
 
@@ -22,7 +22,7 @@ static const struct reader_row	rule_lock_rows[] = {
 	    .max = RULE_LOCK_MAX },
 	{ .name = "action", .read = reader_string_or_none, AT(action),
 	    .clear = reader_clear_text },
-	{ .name = "except_recipients", .read = rule_lock_recipients,
+	{ .name = "except_recipients", .read = read_recipients,
 	    AT(except), .clear = ids_clear }
 };
 
@@ -35,7 +35,7 @@ rule_lock_clear(void *lock)
 }
 
 static int
-rule_lock_recipients(const struct reading *r, const struct value *v)
+read_recipients(const struct reading *r, const struct value *v)
 {
 	struct ids	**out = r->out, *ids;
 
@@ -92,7 +92,7 @@ rule_lock_attribute(const struct settings_rule *rule)
 }
 
 static bool
-rule_lock_same(const char *name, const char *bytes, size_t len)
+is_named(const char *name, const char *bytes, size_t len)
 {
 	return strlen(name) == len && memcmp(name, bytes, len) == 0;
 }
@@ -104,9 +104,9 @@ rule_lock_is_named(const struct settings_rule *rule, const char *name,
 	size_t	i;
 
 	for (i = 0; i < rule->nwas; i++)
-		if (rule_lock_same(rule->was[i], name, len))
+		if (is_named(rule->was[i], name, len))
 			return true;
-	return rule_lock_same(rule->name, name, len);
+	return is_named(rule->name, name, len);
 }
 
 void

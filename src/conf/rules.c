@@ -24,7 +24,7 @@
 #define RULES_HABIT_IPV4	24
 #define RULES_HABIT_IPV6	48
 
-static reader	rules_key, rules_unless, rules_name, rules_was;
+static reader	read_key, read_unless, read_name, read_was;
 
 static const struct reader_word	rules_counts[] = {
 	{ "recipients",		RULE_RECIPIENTS },
@@ -43,9 +43,9 @@ static const struct reader_word	rules_counts[] = {
 
 /* The member of `key` and `was` is the whole rule: they fill two members. */
 static const struct reader_row	rules_fields[] = {
-	{ .name = "name", .type = "str", .read = rules_name, TEXT(name) },
-	{ .name = "was", .type = "str or list of str", .read = rules_was },
-	{ .name = "key", .type = "str or list of str", .read = rules_key,
+	{ .name = "name", .type = "str", .read = read_name, TEXT(name) },
+	{ .name = "was", .type = "str or list of str", .read = read_was },
+	{ .name = "key", .type = "str or list of str", .read = read_key,
 	    .words = match_attributes },
 	{ .name = "id_sql", .type = "str", .read = reader_query,
 	    TEXT(id_sql) },
@@ -63,7 +63,7 @@ static const struct reader_row	rules_fields[] = {
 	    AT(except), .clear = match_clear },
 	{ .name = "networks", .type = "list of str", .read = reader_networks,
 	    AT(networks), .clear = reader_clear_networks },
-	{ .name = "unless", .type = "str", .read = rules_unless,
+	{ .name = "unless", .type = "str", .read = read_unless,
 	    AT(unless), .words = match_attributes },
 	{ .name = "ipv4_prefix", .type = "int", .read = reader_unsigned,
 	    AT(ipv4_prefix), .min = 1, .max = 32 },
@@ -100,7 +100,7 @@ rules_field(size_t i)
  * the ids in the database, followed by a colon.
  */
 static int
-rules_name(const struct reading *r, const struct value *v)
+read_name(const struct reading *r, const struct value *v)
 {
 	if (v->type == VALUE_STR && v->len > RULES_NAME_MAX) {
 		reader_fault(r, v, "is longer than %d bytes", RULES_NAME_MAX);
@@ -116,14 +116,14 @@ rules_name(const struct reading *r, const struct value *v)
 }
 
 static void
-rules_clear_was(struct settings_rule *rule)
+clear_was(struct settings_rule *rule)
 {
 	while (rule->nwas > 0)
 		free(rule->was[--rule->nwas]);
 }
 
 static int
-rules_was(const struct reading *r, const struct value *v)
+read_was(const struct reading *r, const struct value *v)
 {
 	struct settings_rule	*rule = r->out;
 	struct reading		 one = *r;
@@ -136,11 +136,11 @@ rules_was(const struct reading *r, const struct value *v)
 		    RULE_WAS_MAX);
 		return -1;
 	}
-	rules_clear_was(rule);
+	clear_was(rule);
 	for (i = 0; i < n; i++) {
 		name = NULL;
 		one.out = &name;
-		if (rules_name(&one, READER_IS_LIST(v) ? v->items[i] : v) == -1)
+		if (read_name(&one, READER_IS_LIST(v) ? v->items[i] : v) == -1)
 			return -1;
 		rule->was[rule->nwas++] = name;
 	}
@@ -148,7 +148,7 @@ rules_was(const struct reading *r, const struct value *v)
 }
 
 static int
-rules_attribute(const struct reading *r, const struct value *v, int *attribute)
+read_attribute(const struct reading *r, const struct value *v, int *attribute)
 {
 	struct reading	word;
 
@@ -158,7 +158,7 @@ rules_attribute(const struct reading *r, const struct value *v, int *attribute)
 }
 
 static int
-rules_key(const struct reading *r, const struct value *v)
+read_key(const struct reading *r, const struct value *v)
 {
 	struct settings_rule	*rule = r->out;
 	const struct value	*item;
@@ -174,7 +174,7 @@ rules_key(const struct reading *r, const struct value *v)
 	rule->nkey = 0;
 	while (rule->nkey < n) {
 		item = READER_IS_LIST(v) ? v->items[rule->nkey] : v;
-		if (rules_attribute(r, item, &attribute) == -1)
+		if (read_attribute(r, item, &attribute) == -1)
 			return -1;
 		for (i = 0; i < rule->nkey; i++)
 			if ((int)rule->key[i] == attribute) {
@@ -194,7 +194,7 @@ rules_key(const struct reading *r, const struct value *v)
 }
 
 static int
-rules_unless(const struct reading *r, const struct value *v)
+read_unless(const struct reading *r, const struct value *v)
 {
 	int	attribute;
 
@@ -202,7 +202,7 @@ rules_unless(const struct reading *r, const struct value *v)
 		*(int *)r->out = -1;
 		return 0;
 	}
-	if (rules_attribute(r, v, &attribute) == -1)
+	if (read_attribute(r, v, &attribute) == -1)
 		return -1;
 	if (attribute == KEY_SERVER) {
 		reader_fault(r, v,
@@ -221,7 +221,7 @@ rules_clear(struct settings *s)
 
 	for (i = 0; i < s->nrules; i++) {
 		reader_clear_rows(rules_fields, RULES_FIELDS, &s->rules[i]);
-		rules_clear_was(&s->rules[i]);
+		clear_was(&s->rules[i]);
 	}
 	free(s->rules);
 	s->rules = NULL;
@@ -230,7 +230,7 @@ rules_clear(struct settings *s)
 
 /* Checks for required fields; a wrong field is not reported a second time. */
 static void
-rules_check(const struct reading *r, const struct settings_rule *rule,
+check_rule(const struct reading *r, const struct settings_rule *rule,
     const struct value *v)
 {
 	static const char	*const habit[] = { "unfamiliar", "learn" };
@@ -277,7 +277,7 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 }
 
 static void
-rules_read_one(const struct reading *r, struct settings_rule *rule,
+read_one(const struct reading *r, struct settings_rule *rule,
     const struct value *v)
 {
 	struct reading		 one = *r;
@@ -318,12 +318,12 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 	}
 	rule->at_rcpt = rule->count == RULE_DISTINCT_RECIPIENTS ||
 	    match_needs_rcpt(rule);
-	rules_check(r, rule, v);
+	check_rule(r, rule, v);
 }
 
 /* Two rules with one name would count each other's mail. */
 static void
-rules_check_was(const struct reading *r, const struct value *v)
+check_was(const struct reading *r, const struct value *v)
 {
 	const struct settings_rule	*rules = r->settings->rules;
 	struct reading			 one = *r;
@@ -380,9 +380,9 @@ rules_read(const struct reading *r, const struct value *v)
 		one = *r;
 		one.name = name;
 		s->nrules = i + 1;
-		rules_read_one(&one, &s->rules[i], v->items[i]);
+		read_one(&one, &s->rules[i], v->items[i]);
 	}
 	if (r->faults->errors == errors)
-		rules_check_was(r, v);
+		check_was(r, v);
 	return r->faults->errors == errors ? 0 : -1;
 }

@@ -18,7 +18,7 @@
 
 /* Reads the rows whose bits are set, first those without TABLE_LAST. */
 static void
-settings_read_rows(struct settings *s, uint64_t which, struct faults *faults)
+read_rows(struct settings *s, uint64_t which, struct faults *faults)
 {
 	struct reading	r = { .settings = s, .faults = faults };
 	unsigned int	last;
@@ -35,7 +35,7 @@ settings_read_rows(struct settings *s, uint64_t which, struct faults *faults)
 }
 
 static void
-settings_set_value(struct settings *s, size_t i, struct value *v)
+set_value(struct settings *s, size_t i, struct value *v)
 {
 	value_free(s->values[i]);
 	s->values[i] = v;
@@ -56,9 +56,9 @@ settings_new(void)
 	s = alloc_zero(1, sizeof(*s));
 	for (i = 0; i < table_count(); i++)
 		if (table_row(i)->alias == NULL)
-			settings_set_value(s, i, table_default(table_row(i)));
+			set_value(s, i, table_default(table_row(i)));
 	fault_init(&faults, NULL);
-	settings_read_rows(s, UINT64_MAX, &faults);
+	read_rows(s, UINT64_MAX, &faults);
 	assert(faults.count == 0);
 	fault_clear(&faults);
 	s->config_file = alloc_string("");
@@ -91,7 +91,7 @@ settings_wipe_connections(struct settings *s)
 }
 
 static void
-settings_unknown(const struct value *key, struct faults *faults)
+unknown_setting(const struct value *key, struct faults *faults)
 {
 	/* Settings of forks of the older program. */
 	static const char *const	foreign[] = {
@@ -124,7 +124,7 @@ settings_unknown(const struct value *key, struct faults *faults)
 
 /* Takes one entry of the file: 0: the settings own the value now; else -1. */
 static int
-settings_take(struct settings *s, const struct value *key, struct value *v,
+take_setting(struct settings *s, const struct value *key, struct value *v,
     struct faults *faults)
 {
 	const struct reader_row	*row;
@@ -133,7 +133,7 @@ settings_take(struct settings *s, const struct value *key, struct value *v,
 
 	if (key->type != VALUE_STR || strlen(key->bytes) != key->len ||
 	    (i = table_find(key->bytes)) == SIZE_MAX) {
-		settings_unknown(key, faults);
+		unknown_setting(key, faults);
 		return -1;
 	}
 	row = table_row(i);
@@ -156,14 +156,14 @@ settings_take(struct settings *s, const struct value *key, struct value *v,
 	    ((database = value_get(v, "database")) == NULL ||
 	    database->type == VALUE_NONE))
 		value_set(v, value_str("database", 8), table_database());
-	settings_set_value(s, i, v);
+	set_value(s, i, v);
 	s->given |= UINT64_C(1) << i;
 	return 0;
 }
 
 /* These settings are special cases of rules; having both would be ambiguous. */
 static void
-settings_check_plain(const struct settings *s, struct faults *faults)
+check_plain(const struct settings *s, struct faults *faults)
 {
 	const struct value	*v;
 	size_t			 i;
@@ -188,12 +188,12 @@ settings_adopt(struct value *dict, struct faults *faults)
 
 	s = settings_new();
 	for (i = 0; i + 1 < dict->count; i += 2)
-		if (settings_take(s, dict->items[i], dict->items[i + 1],
+		if (take_setting(s, dict->items[i], dict->items[i + 1],
 		    faults) == 0)
 			dict->items[i + 1] = NULL;
 	value_free(dict);
-	settings_read_rows(s, s->given, faults);
-	settings_check_plain(s, faults);
+	read_rows(s, s->given, faults);
+	check_plain(s, faults);
 	/*
 	 * If only a host is named, the port follows from the kind of
 	 * encryption.
@@ -203,7 +203,7 @@ settings_adopt(struct value *dict, struct faults *faults)
 	if (faults->file != NULL) {
 		free(s->config_file);
 		s->config_file = alloc_string(faults->file);
-		settings_set_value(s, table_find("config_file"),
+		set_value(s, table_find("config_file"),
 		    value_str(faults->file, strlen(faults->file)));
 	}
 	return s;
@@ -215,7 +215,7 @@ settings_adopt(struct value *dict, struct faults *faults)
  * The item of a dict whose key prints as `name`, even if YAML made it a number.
  */
 static const struct value *
-settings_item(const struct value *dict, const char *name)
+find_item(const struct value *dict, const char *name)
 {
 	struct str	 text;
 	const struct value *found;
@@ -237,20 +237,20 @@ settings_item(const struct value *dict, const char *name)
 
 /* Keys may contain dots, as ids do: the whole rest is tried first. */
 static const struct value *
-settings_reach(const struct value *v, const char *name)
+find_path(const struct value *v, const char *name)
 {
 	const struct value	*item;
 	const char		*dot;
 	char			*head;
 
-	if ((item = settings_item(v, name)) != NULL)
+	if ((item = find_item(v, name)) != NULL)
 		return item;
 	for (dot = strchr(name, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
 		head = alloc_copy(name, (size_t)(dot - name));
-		item = settings_item(v, head);
+		item = find_item(v, head);
 		free(head);
 		if (item != NULL &&
-		    (item = settings_reach(item, dot + 1)) != NULL)
+		    (item = find_path(item, dot + 1)) != NULL)
 			return item;
 	}
 	return NULL;
@@ -272,7 +272,7 @@ settings_lookup(const struct settings *s, const char *name)
 	i = table_find(head);
 	free(head);
 	v = i == SIZE_MAX ? NULL : s->values[i];
-	return v == NULL ? NULL : settings_reach(v, dot + 1);
+	return v == NULL ? NULL : find_path(v, dot + 1);
 }
 
 const struct limits *
@@ -355,5 +355,5 @@ settings_forget(struct settings *s)
 
 	for (i = 0; i < table_count(); i++)
 		if ((table_row(i)->flags & TABLE_HANDED) == 0)
-			settings_set_value(s, i, NULL);
+			set_value(s, i, NULL);
 }

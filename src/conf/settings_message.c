@@ -35,7 +35,7 @@ struct settings_message {
  * would leave copies of a password in freed memory.
  */
 static void
-settings_message_roomy(struct str *s)
+make_room(struct str *s)
 {
 	static const char	zeros[4096];
 
@@ -45,19 +45,19 @@ settings_message_roomy(struct str *s)
 }
 
 static void
-settings_message_send_row(struct channel *ch, const char *name,
+send_row(struct channel *ch, const char *name,
     const struct value *v)
 {
 	struct str	bytes, payload;
 	size_t		len, sent;
 
-	settings_message_roomy(&bytes);
+	make_room(&bytes);
 	value_put(&bytes, v);
 	for (sent = 0; sent < bytes.len; sent += len) {
 		len = bytes.len - sent;
 		if (len > CONVEY_CHUNK)
 			len = CONVEY_CHUNK;
-		settings_message_roomy(&payload);
+		make_room(&payload);
 		wire_put_text(&payload, name);
 		wire_put_u8(&payload, sent + len < bytes.len);
 		wire_put_bytes(&payload, bytes.data + sent, len);
@@ -81,7 +81,7 @@ settings_message_send(struct channel *ch, const struct settings *s,
 		if ((row->roles & 1U << to) == 0)
 			continue;
 		if ((v = settings_conveyed(s, i)) != NULL)
-			settings_message_send_row(ch, row->name, v);
+			send_row(ch, row->name, v);
 	}
 	str_init(&payload);
 	msg_number_put(&payload, generation);
@@ -114,7 +114,7 @@ settings_message_free(struct settings_message *c)
 }
 
 static int
-settings_message_setting(struct settings_message *c, const struct message *m)
+take_setting(struct settings_message *c, const struct message *m)
 {
 	struct wire	 w;
 	struct value	*v;
@@ -137,7 +137,7 @@ settings_message_setting(struct settings_message *c, const struct message *m)
 		    value_get(c->dict, name) != NULL)
 			goto bad;
 		c->name = name;
-		settings_message_roomy(&c->bytes);
+		make_room(&c->bytes);
 	} else if (strcmp(c->name, name) != 0 ||
 	    c->bytes.len + len > CONVEY_MAX)
 		goto bad;
@@ -163,7 +163,7 @@ settings_message_setting(struct settings_message *c, const struct message *m)
  * error here means that parent and child are not from one build, or worse.
  */
 static struct settings *
-settings_message_settings(struct value *dict)
+read_settings(struct value *dict)
 {
 	struct settings	*s;
 	struct faults	 faults;
@@ -193,13 +193,13 @@ settings_message_receive(struct settings_message *c, const struct message *m,
 	uint64_t	generation;
 
 	if (m->type == MSG_SETTING)
-		return settings_message_setting(c, m);
+		return take_setting(c, m);
 	if (m->type != MSG_SETTINGS_END)
 		return 0;
 	if (msg_number_get(&generation, m->payload, m->len) == -1 ||
 	    c->name != NULL)
 		return -1;
-	*out = settings_message_settings(c->dict);
+	*out = read_settings(c->dict);
 	c->dict = value_new(VALUE_DICT);
 	return *out == NULL ? -1 : 1;
 }

@@ -3,7 +3,7 @@
 #include "conf/stored_id.h"
 
 static bool
-stored_id_begins(const char *id, size_t idlen, const char *name)
+begins_with(const char *id, size_t idlen, const char *name)
 {
 	size_t	len = strlen(name);
 
@@ -19,10 +19,10 @@ stored_id_rule(const struct settings *s, const char *id, size_t idlen)
 
 	for (i = 0; i < s->nrules; i++) {
 		rule = &s->rules[i];
-		if (stored_id_begins(id, idlen, rule->name))
+		if (begins_with(id, idlen, rule->name))
 			return rule;
 		for (j = 0; j < rule->nwas; j++)
-			if (stored_id_begins(id, idlen, rule->was[j]))
+			if (begins_with(id, idlen, rule->was[j]))
 				return rule;
 	}
 	return NULL;
@@ -34,7 +34,7 @@ stored_id_named(const struct settings *s, const char *id, size_t idlen)
 	size_t	i;
 
 	for (i = 0; i < s->nrules; i++)
-		if (stored_id_begins(id, idlen, s->rules[i].name))
+		if (begins_with(id, idlen, s->rules[i].name))
 			return idlen > strlen(s->rules[i].name) + 1 ?
 			    &s->rules[i] : NULL;
 	return NULL;
@@ -43,7 +43,7 @@ stored_id_named(const struct settings *s, const char *id, size_t idlen)
 bool
 stored_id_was(const struct settings_rule *rule, const char *id, size_t idlen)
 {
-	return !stored_id_begins(id, idlen, rule->name);
+	return !begins_with(id, idlen, rule->name);
 }
 
 size_t

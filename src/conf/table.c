@@ -38,35 +38,35 @@ static const char	*table_rundir = "/var/run/policyd-rate-limit";
 static const char	*table_statedir = "/var/lib/policyd-rate-limit";
 
 static struct value *
-table_text(const char *text)
+text_value(const char *text)
 {
 	return value_str(text, strlen(text));
 }
 
 static struct value *
-table_path(const char *directory, const char *name)
+path_value(const char *directory, const char *name)
 {
 	struct value	*v;
 	char		*path;
 
 	path = alloc_printf("%s/%s", directory, name);
-	v = table_text(path);
+	v = text_value(path);
 	free(path);
 	return v;
 }
 
 static struct value *
-table_sqlite_config(void)
+sqlite_value(void)
 {
 	struct value	*v;
 
 	v = value_new(VALUE_DICT);
-	value_set(v, table_text("database"), table_database());
+	value_set(v, text_value("database"), table_database());
 	return v;
 }
 
 static struct value *
-table_pair(struct value *first, struct value *second)
+pair_value(struct value *first, struct value *second)
 {
 	struct value	*v;
 
@@ -77,14 +77,14 @@ table_pair(struct value *first, struct value *second)
 }
 
 static struct value *
-table_limits(void)
+limits_value(void)
 {
-	return table_pair(table_pair(value_int(10), value_int(60)),
-	    table_pair(value_int(150), value_int(86400)));
+	return pair_value(pair_value(value_int(10), value_int(60)),
+	    pair_value(value_int(150), value_int(86400)));
 }
 
 static struct value *
-table_report_limits(void)
+report_limits_value(void)
 {
 	struct value	*v;
 
@@ -94,9 +94,9 @@ table_report_limits(void)
 }
 
 static struct value *
-table_smtp_server(void)
+smtp_server_value(void)
 {
-	return table_pair(table_text("localhost"), value_int(25));
+	return pair_value(text_value("localhost"), value_int(25));
 }
 
 /* --- the table --- */
@@ -175,7 +175,7 @@ static const struct reader_row	table_rows[] = {
 	    .read = reader_word, AT(backend), .words = table_backends,
 	    .max = BACKEND__MAX - 1, .roles = LEDGER },
 	{ .name = "sqlite_config", .type = "dict",
-	    .preset = MADE(table_sqlite_config), .read = connection_sqlite,
+	    .preset = MADE(sqlite_value), .read = connection_sqlite,
 	    AT(sqlite_config), .roles = LEDGER,
 	    .flags = TABLE_INSTALLED | TABLE_HANDED },
 	{ .name = "mysql_config", .type = "dict",
@@ -208,7 +208,7 @@ static const struct reader_row	table_rows[] = {
 	    .roles = ENGINE | LEDGER },
 
 	{ .name = "limits", .type = "list of [mails, seconds]",
-	    .preset = MADE(table_limits), .read = limits_read, AT(limits),
+	    .preset = MADE(limits_value), .read = limits_read, AT(limits),
 	    .clear = limits_clear, .roles = ENGINE | LEDGER,
 	    .flags = TABLE_PLAIN | TABLE_TRIED },
 	{ .name = "limits_by_id", .type = "dict", .preset = DICT(NULL),
@@ -281,7 +281,7 @@ static const struct reader_row	table_rows[] = {
 	    .preset = STR(MEMBER_REPORT_SUBJECT), .read = member_report_subject,
 	    TEXT(report_subject), .roles = REPORT },
 	{ .name = "report_limits", .type = "list of int",
-	    .preset = MADE(table_report_limits), .read = member_report_limits,
+	    .preset = MADE(report_limits_value), .read = member_report_limits,
 	    .roles = ENGINE | LEDGER | REPORT },
 	{ .name = "report_only_if_needed", .type = "bool", .preset = BOOL(true),
 	    .read = reader_truth, AT(report_only_if_needed), .roles = REPORT },
@@ -294,7 +294,7 @@ static const struct reader_row	table_rows[] = {
 	    .read = addressee_read_domains, STRINGS(report_user_domains),
 	    .roles = LEDGER | REPORT },
 	{ .name = "smtp_server", .type = "[host, port], [host] or str",
-	    .preset = MADE(table_smtp_server), .read = member_smtp_server,
+	    .preset = MADE(smtp_server_value), .read = member_smtp_server,
 	    .roles = REPORT },
 	{ .name = "smtp_starttls", .type = "bool", .preset = BOOL(false),
 	    .read = member_starttls, .roles = REPORT },
@@ -324,7 +324,7 @@ table_set_directories(const char *rundir, const char *statedir)
 struct value *
 table_database(void)
 {
-	return table_path(table_statedir, "db.sqlite3");
+	return path_value(table_statedir, "db.sqlite3");
 }
 
 size_t
@@ -368,12 +368,12 @@ table_default(const struct reader_row *row)
 	case VALUE_FLOAT:
 		return value_float((double)p->number / 1000);
 	case VALUE_STR:
-		return p->directory == NULL ? table_text(p->text) :
-		    table_path(*p->directory, p->text);
+		return p->directory == NULL ? text_value(p->text) :
+		    path_value(*p->directory, p->text);
 	case VALUE_DICT:
 		v = value_new(VALUE_DICT);
 		for (pair = p->pairs; *pair != NULL; pair += 2)
-			value_set(v, table_text(pair[0]), table_text(pair[1]));
+			value_set(v, text_value(pair[0]), text_value(pair[1]));
 		return v;
 	default:
 		return value_new(p->type);

@@ -20,61 +20,61 @@ struct trust {
 };
 
 static int
-trust_refuse(const struct trust *t, const char *path, const char *what)
+refuse_path(const struct trust *t, const char *path, const char *what)
 {
 	snprintf(t->why, t->size, "%s %s", path, what);
 	return -1;
 }
 
 static int
-trust_directory(const struct trust *t, const struct stat *st)
+check_directory(const struct trust *t, const struct stat *st)
 {
 	char	what[64];
 
 	if (st->st_uid != 0) {
 		snprintf(what, sizeof(what), "belongs to uid %lu",
 		    (unsigned long)st->st_uid);
-		return trust_refuse(t, t->at, what);
+		return refuse_path(t, t->at, what);
 	}
 	if ((st->st_mode & S_ISVTX) != 0)
 		return 0;
 	if ((st->st_mode & S_IWOTH) != 0)
-		return trust_refuse(t, t->at, "can be written to by everybody");
+		return refuse_path(t, t->at, "can be written to by everybody");
 	if ((st->st_mode & S_IWGRP) != 0 && st->st_gid != 0) {
 		snprintf(what, sizeof(what), "can be written to by gid %lu",
 		    (unsigned long)st->st_gid);
-		return trust_refuse(t, t->at, what);
+		return refuse_path(t, t->at, what);
 	}
 	return 0;
 }
 
 /* Prepends the target of the link at `path` to the rest. */
 static int
-trust_follow(struct trust *t, const char *path, const struct stat *st)
+follow_link(struct trust *t, const char *path, const struct stat *st)
 {
 	char	target[PATH_MAX], rest[PATH_MAX];
 	ssize_t	n;
 
 	if (st->st_uid != 0)
-		return trust_refuse(t, path, "is a symbolic link of another "
+		return refuse_path(t, path, "is a symbolic link of another "
 		    "user");
 	if (++t->links > TRUST_LINKS_MAX)
-		return trust_refuse(t, path, strerror(ELOOP));
+		return refuse_path(t, path, strerror(ELOOP));
 	if ((n = readlink(path, target, sizeof(target) - 1)) == -1)
-		return trust_refuse(t, path, strerror(errno));
+		return refuse_path(t, path, strerror(errno));
 	target[n] = '\0';
 	if (target[0] == '/')
 		t->at[0] = '\0';
 	strlcpy(rest, t->rest, sizeof(rest));
 	if ((size_t)snprintf(t->rest, sizeof(t->rest), "%s/%s", target,
 	    rest) >= sizeof(t->rest))
-		return trust_refuse(t, path, strerror(ENAMETOOLONG));
+		return refuse_path(t, path, strerror(ENAMETOOLONG));
 	return 0;
 }
 
 /* Resolves one component. 1: go on; 0: the end; -1: not trusted. */
 static int
-trust_step(struct trust *t)
+next_step(struct trust *t)
 {
 	char		name[PATH_MAX], path[PATH_MAX], *p, *slash;
 	struct stat	st;
@@ -95,16 +95,16 @@ trust_step(struct trust *t)
 	}
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", t->at, name) >=
 	    sizeof(path))
-		return trust_refuse(t, t->at, strerror(ENAMETOOLONG));
+		return refuse_path(t, t->at, strerror(ENAMETOOLONG));
 	/* A component that is not found cannot be opened either. */
 	if (lstat(path, &st) == -1)
 		return 0;
 	if (S_ISLNK(st.st_mode))
-		return trust_follow(t, path, &st) == -1 ? -1 : 1;
+		return follow_link(t, path, &st) == -1 ? -1 : 1;
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	strlcpy(t->at, path, sizeof(t->at));
-	return trust_directory(t, &st) == -1 ? -1 : 1;
+	return check_directory(t, &st) == -1 ? -1 : 1;
 }
 
 int
@@ -116,11 +116,11 @@ trust_path(const char *path, char *why, size_t size)
 
 	here[0] = '\0';
 	if (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)
-		return trust_refuse(&t, ".", strerror(errno));
+		return refuse_path(&t, ".", strerror(errno));
 	if ((size_t)snprintf(t.rest, sizeof(t.rest), "%s/%s", here, path) >=
 	    sizeof(t.rest))
-		return trust_refuse(&t, path, strerror(ENAMETOOLONG));
-	while ((result = trust_step(&t)) == 1)
+		return refuse_path(&t, path, strerror(ENAMETOOLONG));
+	while ((result = next_step(&t)) == 1)
 		continue;
 	return result;
 }

@@ -183,7 +183,7 @@ value_type_name(enum value_type type)
 
 /* Whole numbers as Python compares keys: True, 1 and 1.0 are the same one. */
 static bool
-value_whole(const struct value *v, int64_t *n)
+whole_number(const struct value *v, int64_t *n)
 {
 	switch (v->type) {
 	case VALUE_BOOL:
@@ -204,25 +204,25 @@ value_whole(const struct value *v, int64_t *n)
 }
 
 static bool
-value_same_key(const struct value *a, const struct value *b)
+same_key(const struct value *a, const struct value *b)
 {
 	int64_t	m, n;
 	size_t	i;
 
-	if (value_whole(a, &m))
-		return value_whole(b, &n) && m == n;
+	if (whole_number(a, &m))
+		return whole_number(b, &n) && m == n;
 	if (a->type != VALUE_TUPLE)
 		return value_equal(a, b);
 	if (b->type != VALUE_TUPLE || a->count != b->count)
 		return false;
 	for (i = 0; i < a->count; i++)
-		if (!value_same_key(a->items[i], b->items[i]))
+		if (!same_key(a->items[i], b->items[i]))
 			return false;
 	return true;
 }
 
 static uint64_t
-value_hash_bytes(uint64_t h, const void *bytes, size_t len)
+hash_bytes(uint64_t h, const void *bytes, size_t len)
 {
 	const unsigned char	*p = bytes;
 
@@ -232,31 +232,31 @@ value_hash_bytes(uint64_t h, const void *bytes, size_t len)
 }
 
 static uint64_t
-value_hash(uint64_t h, const struct value *v)
+hash_value(uint64_t h, const struct value *v)
 {
 	int64_t	n;
 	size_t	i;
 
-	if (value_whole(v, &n))
-		return value_hash_bytes(h, &n, sizeof(n));
+	if (whole_number(v, &n))
+		return hash_bytes(h, &n, sizeof(n));
 	if (v->type == VALUE_FLOAT)
-		return value_hash_bytes(h, &v->real, sizeof(v->real));
+		return hash_bytes(h, &v->real, sizeof(v->real));
 	if (v->type == VALUE_STR)
-		return value_hash_bytes(h, v->bytes, v->len);
+		return hash_bytes(h, v->bytes, v->len);
 	for (i = 0; i < v->count; i++)
-		h = value_hash(h, v->items[i]);
+		h = hash_value(h, v->items[i]);
 	return h;
 }
 
 /* The slot of the key's entry, or the empty slot for it. */
 static size_t
-value_slot(const struct value *dict, const struct value *key)
+find_slot(const struct value *dict, const struct value *key)
 {
 	size_t	slot, entry;
 
-	slot = value_hash(0xcbf29ce484222325ULL, key) & (dict->nindex - 1);
+	slot = hash_value(0xcbf29ce484222325ULL, key) & (dict->nindex - 1);
 	while ((entry = dict->index[slot]) != 0) {
-		if (value_same_key(dict->items[2 * (entry - 1)], key))
+		if (same_key(dict->items[2 * (entry - 1)], key))
 			break;
 		slot = (slot + 1) & (dict->nindex - 1);
 	}
@@ -265,7 +265,7 @@ value_slot(const struct value *dict, const struct value *key)
 
 /* Adds the entries that value_append() has added to the index. */
 static void
-value_reindex(struct value *dict)
+index_anew(struct value *dict)
 {
 	size_t	entries;
 
@@ -282,21 +282,21 @@ value_reindex(struct value *dict)
 		dict->indexed = 0;
 	}
 	for (; dict->indexed < entries; dict->indexed++)
-		dict->index[value_slot(dict,
+		dict->index[find_slot(dict,
 		    dict->items[2 * dict->indexed])] = dict->indexed + 1;
 }
 
 /* The index of the key's entry; SIZE_MAX: there is none. */
 static size_t
-value_find(const struct value *dict, const struct value *key)
+find_key(const struct value *dict, const struct value *key)
 {
 	size_t	i;
 
 	if (dict->indexed != 0 && dict->indexed == dict->count / 2)
-		return dict->index[value_slot(dict, key)] - 1;
+		return dict->index[find_slot(dict, key)] - 1;
 	/* From the end: if a key was appended twice, the last entry counts. */
 	for (i = dict->count / 2; i-- > 0;)
-		if (value_same_key(dict->items[2 * i], key))
+		if (same_key(dict->items[2 * i], key))
 			return i;
 	return SIZE_MAX;
 }
@@ -312,7 +312,7 @@ value_get(const struct value *dict, const char *key)
 		return NULL;
 	name.len = strlen(key);
 	name.bytes = bytes = alloc_copy(key, name.len);
-	i = value_find(dict, &name);
+	i = find_key(dict, &name);
 	free(bytes);
 	return i == SIZE_MAX ? NULL : dict->items[2 * i + 1];
 }
@@ -322,11 +322,11 @@ value_set(struct value *dict, struct value *key, struct value *item)
 {
 	size_t	i;
 
-	value_reindex(dict);
-	if ((i = value_find(dict, key)) == SIZE_MAX) {
+	index_anew(dict);
+	if ((i = find_key(dict, key)) == SIZE_MAX) {
 		value_append(dict, key);
 		value_append(dict, item);
-		value_reindex(dict);
+		index_anew(dict);
 		return;
 	}
 	value_free(dict->items[2 * i + 1]);
@@ -347,14 +347,14 @@ value_get_key(const struct value *dict, const struct value *key)
 {
 	size_t	i;
 
-	i = value_find(dict, key);
+	i = find_key(dict, key);
 	return i == SIZE_MAX ? NULL : dict->items[2 * i + 1];
 }
 
 /* --- in words --- */
 
 static void
-value_print_items(struct str *s, const struct value *v, const char *open,
+print_items(struct str *s, const struct value *v, const char *open,
     const char *close)
 {
 	size_t	i;
@@ -391,13 +391,13 @@ value_repr(struct str *s, const struct value *v)
 		repr_string(s, v->bytes, v->len);
 		break;
 	case VALUE_LIST:
-		value_print_items(s, v, "[", "]");
+		print_items(s, v, "[", "]");
 		break;
 	case VALUE_TUPLE:
-		value_print_items(s, v, "(", ")");
+		print_items(s, v, "(", ")");
 		break;
 	case VALUE_DICT:
-		value_print_items(s, v, "{", "}");
+		print_items(s, v, "{", "}");
 		break;
 	}
 }
@@ -448,7 +448,7 @@ value_put(struct str *s, const struct value *v)
 	}
 }
 
-static struct value	*value_take_at(struct wire *, unsigned int);
+static struct value	*take_at(struct wire *, unsigned int);
 
 /*
  * Only an immutable value can be a key: not a list or a dict, nor a tuple that
@@ -469,7 +469,7 @@ value_hashable(const struct value *v)
 
 /* Reads the items of a list, or the keys and values of a dict. */
 static void
-value_take_items(struct wire *w, struct value *v, unsigned int depth)
+take_items(struct wire *w, struct value *v, unsigned int depth)
 {
 	struct value	*key, *item;
 	uint32_t	 count, i;
@@ -479,8 +479,8 @@ value_take_items(struct wire *w, struct value *v, unsigned int depth)
 	if (depth == 0 || (dict && count % 2 != 0))
 		wire_fail(w);
 	for (i = 0; i < count && !w->bad; i += dict ? 2 : 1) {
-		key = dict ? value_take_at(w, depth - 1) : NULL;
-		item = value_take_at(w, depth - 1);
+		key = dict ? take_at(w, depth - 1) : NULL;
+		item = take_at(w, depth - 1);
 		if (item == NULL || (dict &&
 		    (key == NULL || !value_hashable(key)))) {
 			wire_fail(w);
@@ -496,7 +496,7 @@ value_take_items(struct wire *w, struct value *v, unsigned int depth)
 }
 
 static struct value *
-value_take_at(struct wire *w, unsigned int depth)
+take_at(struct wire *w, unsigned int depth)
 {
 	struct value	*v;
 	const void	*bytes;
@@ -533,7 +533,7 @@ value_take_at(struct wire *w, unsigned int depth)
 	case VALUE_LIST:
 	case VALUE_TUPLE:
 	case VALUE_DICT:
-		value_take_items(w, v, depth);
+		take_items(w, v, depth);
 		break;
 	}
 	if (!w->bad)
@@ -549,7 +549,7 @@ value_take(const void *bytes, size_t len)
 	struct wire	 w;
 
 	wire_init(&w, bytes, len);
-	v = value_take_at(&w, VALUE_DEPTH_MAX);
+	v = take_at(&w, VALUE_DEPTH_MAX);
 	if (v != NULL && wire_done(&w) == -1) {
 		value_free(v);
 		v = NULL;

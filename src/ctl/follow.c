@@ -46,7 +46,7 @@ add_text(struct str *out, const struct answer_record *r)
 
 /* The first line: whether the daemon accepts. */
 static enum follow_end
-follow_begun(int fd, const char *line, size_t len, struct str *fault)
+take_first_line(int fd, const char *line, size_t len, struct str *fault)
 {
 	static const struct timeval	ever = { 0, 0 };
 	struct answer			a;
@@ -72,7 +72,7 @@ follow_begun(int fd, const char *line, size_t len, struct str *fault)
 
 /* A line after the first: an event, or the end. */
 static enum follow_end
-follow_line(const char *line, size_t len, bool json)
+print_line(const char *line, size_t len, bool json)
 {
 	struct answer	a;
 	struct str	whole, out;
@@ -128,8 +128,8 @@ follow(int fd, bool json, struct str *fault)
 		while (how == FOLLOW_ON && left > 0 &&
 		    (newline = memchr(line, '\n', left)) != NULL) {
 			len = (size_t)(newline - line) + 1;
-			how = begun ? follow_line(line, len, json) :
-			    follow_begun(fd, line, len, fault);
+			how = begun ? print_line(line, len, json) :
+			    take_first_line(fd, line, len, fault);
 			begun = true;
 			line += len;
 			left -= len;

@@ -7,7 +7,7 @@
  * interprets or does not show become \uNNNN.
  */
 static void
-json_add_string(struct str *out, const char *bytes, size_t len)
+add_string(struct str *out, const char *bytes, size_t len)
 {
 	uint32_t	code;
 	size_t		n;
@@ -38,9 +38,9 @@ add_text(struct str *out, const char *printable)
 	str_init(&bytes);
 	answer_text(&bytes, printable);
 	if (str_utf8_valid(bytes.len > 0 ? bytes.data : "", bytes.len))
-		json_add_string(out, bytes.data, bytes.len);
+		add_string(out, bytes.data, bytes.len);
 	else
-		json_add_string(out, printable, strlen(printable));
+		add_string(out, printable, strlen(printable));
 	str_clear(&bytes);
 }
 
@@ -50,7 +50,7 @@ add_field(struct str *out, const struct answer_field *f, bool *first)
 	if (!*first)
 		str_adds(out, ", ");
 	*first = false;
-	json_add_string(out, f->name, strlen(f->name));
+	add_string(out, f->name, strlen(f->name));
 	str_adds(out, ": ");
 	if (f->type == '=')
 		add_text(out, f->value);

@@ -26,7 +26,7 @@ static const char *const	questions[PAGE_PART__MAX][4] = {
 };
 
 static enum health
-page_ask(const char *path, int64_t patience, enum page_part_name name,
+ask_part(const char *path, int64_t patience, enum page_part_name name,
     struct page_part *part)
 {
 	struct str	question;
@@ -51,7 +51,7 @@ page_ask(const char *path, int64_t patience, enum page_part_name name,
  * directory where the system or the directory's mode says so. -1 with errno.
  */
 static int
-page_replace(const char *file, const struct str *text)
+replace_file(const char *file, const struct str *text)
 {
 	char	*new = alloc_printf("%s.XXXXXXXX", file);
 	int	 fd, error = 0;
@@ -83,13 +83,13 @@ page_make(const char *path, int64_t patience, const char *file)
 	memset(&page, 0, sizeof(page));
 	if (gethostname(page.host, sizeof(page.host) - 1) == -1)
 		page.host[0] = '\0';
-	page.health = page_ask(path, patience, PAGE_STATUS, status);
+	page.health = ask_part(path, patience, PAGE_STATUS, status);
 	if (page.health != HEALTH_WELL)
 		str_adds(&page.reason, status->fault.data);
 	else {
 		page.health = health_of(&status->answer, &page.reason);
 		for (i = PAGE_STATUS + 1; i < PAGE_PART__MAX; i++)
-			(void)page_ask(path, patience, (enum page_part_name)i,
+			(void)ask_part(path, patience, (enum page_part_name)i,
 			    &page.part[i]);
 	}
 	page.made = time(NULL);
@@ -100,7 +100,7 @@ page_make(const char *path, int64_t patience, const char *file)
 		str_clear(&text);
 	}
 	page_html(&text, &page);
-	if (file != NULL ? page_replace(file, &text) == -1 :
+	if (file != NULL ? replace_file(file, &text) == -1 :
 	    ask_write(STDOUT_FILENO, &text) == -1) {
 		fprintf(stderr, "policyctl: %s: %s\n", file != NULL ? file :
 		    "standard output", strerror(errno));

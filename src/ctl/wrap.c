@@ -8,7 +8,7 @@
 
 /* The columns of what begins here: a character, or a colour, which has none. */
 static size_t
-wrap_piece(const char *s, size_t *bytes)
+piece_width(const char *s, size_t *bytes)
 {
 	char	one[8];
 	size_t	n;
@@ -30,7 +30,7 @@ wrap_piece(const char *s, size_t *bytes)
  * columns: at least one word.
  */
 static size_t
-wrap_fit(const char *line, size_t len, size_t room)
+fitting_bytes(const char *line, size_t len, size_t room)
 {
 	size_t	i, bytes, columns = 0, gap = 0;
 	bool	word = false;
@@ -39,7 +39,7 @@ wrap_fit(const char *line, size_t len, size_t room)
 		if (word && line[i] == ' ')
 			gap = i;
 		word = line[i] != ' ';
-		columns += wrap_piece(line + i, &bytes);
+		columns += piece_width(line + i, &bytes);
 		if (columns > room && gap > 0)
 			return gap;
 	}
@@ -47,10 +47,10 @@ wrap_fit(const char *line, size_t len, size_t room)
 }
 
 static void
-wrap_line(struct str *out, const char *line, size_t len, size_t width)
+put_line(struct str *out, const char *line, size_t len, size_t width)
 {
 	size_t	indent = strspn(line, " ");
-	size_t	n = wrap_fit(line, len, width);
+	size_t	n = fitting_bytes(line, len, width);
 
 	/* Numbers are flush right: ignore the blanks before them. */
 	indent = indent > DEEPER ? 2 * DEEPER : indent + DEEPER;
@@ -65,7 +65,7 @@ wrap_line(struct str *out, const char *line, size_t len, size_t width)
 			break;
 		line += n;
 		len -= n;
-		n = wrap_fit(line, len, width - indent);
+		n = fitting_bytes(line, len, width - indent);
 		str_addf(out, "\n%*s%.*s", (int)indent, "", (int)n, line);
 	}
 	str_addc(out, '\n');
@@ -80,7 +80,7 @@ wrap_lines(struct str *text, size_t width)
 	str_init(&out);
 	for (line = text->len > 0 ? text->data : "";
 	    (end = strchr(line, '\n')) != NULL; line = end + 1)
-		wrap_line(&out, line, (size_t)(end - line), width);
+		put_line(&out, line, (size_t)(end - line), width);
 	str_clear(text);
 	*text = out;
 }

@@ -18,7 +18,7 @@ decision_counts(const struct msg_charge_key *key, uint8_t pass)
  * not count again at DATA.
  */
 static int64_t
-decision_habit(const struct decision *d, const struct decision_key *k)
+habit_charge(const struct decision *d, const struct decision_key *k)
 {
 	const struct msg_charge_key	*c = k->charge;
 	const struct habit_terms	 terms = { c->unfamiliar, c->learn };
@@ -40,7 +40,7 @@ decision_habit(const struct decision *d, const struct decision_key *k)
  * apart, each tag is charged once, and all add to the instance's total.
  */
 static int64_t
-decision_new_amount(const struct decision *d, const struct decision_key *k)
+new_amount(const struct decision *d, const struct decision_key *k)
 {
 	const struct msg_charge_key	*c = k->charge;
 
@@ -55,7 +55,7 @@ decision_new_amount(const struct decision *d, const struct decision_key *k)
 	if (c->kind == CHARGE_DISTINCT)
 		return d->mode != CHARGE_BACK;
 	if (c->kind == CHARGE_HABIT)
-		return decision_habit(d, k);
+		return habit_charge(d, k);
 	if (d->mode == CHARGE_BACK || (d->tag != 0 && c->kind != CHARGE_TOTAL))
 		return k->repeated ? 0 : c->amount;
 	if (d->mode == CHARGE_EACH && c->kind != CHARGE_TOTAL)
@@ -71,44 +71,44 @@ decision_amounts(struct decision *d)
 
 	d->nhits = d->nnear = 0;
 	for (i = 0; i < d->nkeys; i++)
-		d->key[i].amount = decision_new_amount(d, &d->key[i]);
+		d->key[i].amount = new_amount(d, &d->key[i]);
 }
 
 /* A date so far in the future is from a wrong clock and does not count. */
 static bool
-decision_future(const struct decision *d, int64_t date)
+in_future(const struct decision *d, int64_t date)
 {
 	return date > num_add_clamp(d->now, WINDOW_SKEW);
 }
 
 /* The new amount in one window: 0 for a value that the window holds already. */
 static int64_t
-decision_new_in(const struct decision *d, const struct decision_key *k,
+new_in(const struct decision *d, const struct decision_key *k,
     int64_t seconds)
 {
 	if (k->charge->kind != CHARGE_DISTINCT)
 		return k->amount;
 	return k->seen == -1 || k->seen < num_add_clamp(d->now, -seconds) ||
-	    decision_future(d, k->seen);
+	    in_future(d, k->seen);
 }
 
 /* What this mail was already charged under this key. */
 static int64_t
-decision_charged(const struct decision_key *k)
+charged_before(const struct decision_key *k)
 {
 	return CHARGE_HAS_VALUE(k->charge->kind) ? 0 : k->charged;
 }
 
 /* Whether the key refuses nothing: its rule is in shadow, or only learns. */
 static bool
-decision_shadow(const struct decision_key *k)
+is_shadow(const struct decision_key *k)
 {
 	return k->charge->shadow || k->learning;
 }
 
 /* The limit plus what was granted. */
 static struct limit
-decision_limit(const struct decision_key *k, const struct limit *limit)
+limit_of(const struct decision_key *k, const struct limit *limit)
 {
 	struct limit	sum = *limit;
 
@@ -121,13 +121,13 @@ decision_limit(const struct decision_key *k, const struct limit *limit)
  * charge of a soft key is over its limit until that time.
  */
 static bool
-decision_waits(const struct decision *d, const struct decision_key *k)
+has_to_wait(const struct decision *d, const struct decision_key *k)
 {
 	int64_t	amount;
 
 	if (d->now >= k->wait.until)
 		return false;
-	amount = decision_new_in(d, k, k->wait.limit.seconds);
+	amount = new_in(d, k, k->wait.limit.seconds);
 	return amount > 0 ? amount >= k->wait.amount : k->charge->soft;
 }
 
@@ -138,7 +138,7 @@ decision_waits(const struct decision *d, const struct decision_key *k)
  * never.
  */
 static int64_t
-decision_fits_at(const struct decision *d, const struct decision_key *k,
+fits_at(const struct decision *d, const struct decision_key *k,
     int64_t at)
 {
 	struct limit	 list[LIMITS_MAX];
@@ -146,12 +146,12 @@ decision_fits_at(const struct decision *d, const struct decision_key *k,
 	int64_t		 known, granted, after;
 	size_t		 i;
 
-	if (decision_waits(d, k) && at < k->wait.until)
+	if (has_to_wait(d, k) && at < k->wait.until)
 		at = k->wait.until;
 	granted = at < k->granted_until ? k->granted : 0;
 	for (i = 0; i < k->limits->count && limits.count < LIMITS_MAX; i++) {
 		known = num_sub_clamp(k->amount,
-		    decision_new_in(d, k, k->limits->list[i].seconds));
+		    new_in(d, k, k->limits->list[i].seconds));
 		/*
 		 * A value that a window holds already needs no room, unless the
 		 * key is soft.
@@ -169,7 +169,7 @@ decision_fits_at(const struct decision *d, const struct decision_key *k,
 	after = num_add_clamp(at, after);
 	/* A grant that has ended by then has no effect. */
 	if (granted > 0 && after >= k->granted_until)
-		return decision_fits_at(d, k, k->granted_until);
+		return fits_at(d, k, k->granted_until);
 	return after;
 }
 
@@ -178,7 +178,7 @@ decision_fits_at(const struct decision *d, const struct decision_key *k,
  * it never does.
  */
 static int64_t
-decision_retry(const struct decision *d, uint32_t keys)
+room_after(const struct decision *d, uint32_t keys)
 {
 	int64_t	at = d->now, then;
 	size_t	i = 0;
@@ -190,7 +190,7 @@ decision_retry(const struct decision *d, uint32_t keys)
 	 */
 	while (i < d->nkeys) {
 		then = (keys >> i & 1) == 0 ? at :
-		    decision_fits_at(d, &d->key[i], at);
+		    fits_at(d, &d->key[i], at);
 		if (then == -1)
 			return -1;
 		i = then > at ? 0 : i + 1;
@@ -202,7 +202,7 @@ decision_retry(const struct decision *d, uint32_t keys)
 /* --- the windows --- */
 
 static void
-decision_tell(struct msg_verdict *v, size_t n, const struct limit *limit,
+tell_window(struct msg_verdict *v, size_t n, const struct limit *limit,
     int64_t used)
 {
 	v->full[n].limit = *limit;
@@ -211,7 +211,7 @@ decision_tell(struct msg_verdict *v, size_t n, const struct limit *limit,
 }
 
 static void
-decision_hit(struct decision *d, size_t n, size_t window)
+add_hit(struct decision *d, size_t n, size_t window)
 {
 	/* What only learns is logged and not reported. */
 	if (d->key[n].learning)
@@ -229,12 +229,12 @@ decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
 	uint32_t			 keys = 0;
 	size_t				 i;
 
-	decision_tell(v, n, limit, used);
-	if (decision_shadow(k)) {
+	tell_window(v, n, limit, used);
+	if (is_shadow(k)) {
 		v->shadowed |= UINT32_C(1) << n;
 		return;
 	}
-	v->full[n].retry_after = decision_retry(d, UINT32_C(1) << n);
+	v->full[n].retry_after = room_after(d, UINT32_C(1) << n);
 	if (v->full[n].retry_after == -1)
 		v->full[n].retry_after = limit->seconds;
 	if (soft) {
@@ -243,8 +243,8 @@ decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
 	} else {
 		v->verdict = VERDICT_REFUSED;
 		v->over = 0;
-		v->never = !decision_waits(d, k) &&
-		    num_add_clamp(decision_charged(k), k->amount) >
+		v->never = !has_to_wait(d, k) &&
+		    num_add_clamp(charged_before(k), k->amount) >
 		    limit->mails;
 	}
 	if (!answers)
@@ -258,12 +258,12 @@ decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
 	 */
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
-		if (!decision_shadow(k) &&
+		if (!is_shadow(k) &&
 		    decision_counts(k->charge, d->pass) &&
 		    (k->charge->soft ? soft : k->amount > 0))
 			keys |= UINT32_C(1) << i;
 	}
-	v->retry_after = v->never ? -1 : decision_retry(d, keys);
+	v->retry_after = v->never ? -1 : room_after(d, keys);
 	if (v->retry_after == -1)
 		v->retry_after = limit->seconds;
 }
@@ -273,14 +273,14 @@ decision_check_mail(struct decision *d, struct msg_verdict *v, size_t n)
 {
 	const struct decision_key	*k = &d->key[n];
 	struct limit			 limit = { k->charge->max_per_mail, 0 };
-	int64_t				 charged = decision_charged(k);
+	int64_t				 charged = charged_before(k);
 
 	if (limit.mails == 0 || k->amount == 0 ||
 	    num_add_clamp(charged, k->amount) <= limit.mails)
 		return;
-	decision_hit(d, n, DECISION_MAIL);
-	decision_tell(v, n, &limit, charged);
-	if (decision_shadow(k)) {
+	add_hit(d, n, DECISION_MAIL);
+	tell_window(v, n, &limit, charged);
+	if (is_shadow(k)) {
 		v->shadowed |= UINT32_C(1) << n;
 		return;
 	}
@@ -296,7 +296,7 @@ decision_check_mail(struct decision *d, struct msg_verdict *v, size_t n)
 
 /* Warns if `amount` takes the used share of the limit to warn_at or beyond. */
 static void
-decision_warn(struct decision *d, struct msg_verdict *v, size_t n,
+add_warning(struct decision *d, struct msg_verdict *v, size_t n,
     size_t window, const struct limit *limit, int64_t used, int64_t amount)
 {
 	unsigned int	warn_at = d->key[n].charge->warn_at;
@@ -306,7 +306,7 @@ decision_warn(struct decision *d, struct msg_verdict *v, size_t n,
 	    (double)used + (double)amount < at)
 		return;
 	v->warned |= UINT32_C(1) << n;
-	decision_tell(v, n, limit, num_add_clamp(used, amount));
+	tell_window(v, n, limit, num_add_clamp(used, amount));
 	if (d->nnear < sizeof(d->near) / sizeof(d->near[0])) {
 		d->near[d->nnear].key = n;
 		d->near[d->nnear++].window = window;
@@ -318,7 +318,7 @@ decision_warn(struct decision *d, struct msg_verdict *v, size_t n,
  * share of a limit so far; the verdict names that window.
  */
 static void
-decision_check_key(struct decision *d, struct msg_verdict *v, size_t n,
+check_key(struct decision *d, struct msg_verdict *v, size_t n,
     double *nearest)
 {
 	const struct decision_key	*k = &d->key[n];
@@ -328,7 +328,7 @@ decision_check_key(struct decision *d, struct msg_verdict *v, size_t n,
 	double				 share;
 	size_t				 i;
 
-	soft = k->charge->soft && !decision_shadow(k);
+	soft = k->charge->soft && !is_shadow(k);
 	/*
 	 * Nothing is new in a repeated request, or at DATA if the recipients
 	 * were charged at RCPT. Only a soft key is checked then: while it is
@@ -341,19 +341,19 @@ decision_check_key(struct decision *d, struct msg_verdict *v, size_t n,
 	decision_check_mail(d, v, n);
 	if (v->verdict == VERDICT_REFUSED)
 		return;
-	if (decision_waits(d, k)) {
+	if (has_to_wait(d, k)) {
 		decision_no_room(d, v, n, &k->wait.limit, window_used(k->window,
 		    k->wait.limit.seconds, d->now));
 		return;
 	}
 	for (i = 0; i < k->limits->count; i++) {
-		limit = decision_limit(k, &k->limits->list[i]);
+		limit = limit_of(k, &k->limits->list[i]);
 		used = window_used(k->window, limit.seconds, d->now);
-		amount = decision_new_in(d, k, limit.seconds);
+		amount = new_in(d, k, limit.seconds);
 		sum = num_add_clamp(used, amount);
 		if (sum > limit.mails && (amount > 0 || soft)) {
 			if (amount > 0 && k->charge->kind != CHARGE_EXTERNAL)
-				decision_hit(d, n, i);
+				add_hit(d, n, i);
 			decision_no_room(d, v, n, &limit, used);
 			return;
 		}
@@ -367,7 +367,7 @@ decision_check_key(struct decision *d, struct msg_verdict *v, size_t n,
 			v->limit = limit;
 			v->used = sum;
 		}
-		decision_warn(d, v, n, i, &limit, used, amount);
+		add_warning(d, v, n, i, &limit, used, amount);
 	}
 }
 
@@ -376,7 +376,7 @@ decision_check_key(struct decision *d, struct msg_verdict *v, size_t n,
  * refused from then on, without a further hit.
  */
 static void
-decision_reach(struct decision *d, struct msg_verdict *v, size_t n)
+reach_limit(struct decision *d, struct msg_verdict *v, size_t n)
 {
 	const struct decision_key	*k = &d->key[n];
 	struct limit			 limit;
@@ -384,14 +384,14 @@ decision_reach(struct decision *d, struct msg_verdict *v, size_t n)
 	size_t				 i;
 
 	for (i = 0; i < k->limits->count; i++) {
-		limit = decision_limit(k, &k->limits->list[i]);
+		limit = limit_of(k, &k->limits->list[i]);
 		used = window_used(k->window, limit.seconds, d->now);
 		sum = num_add_clamp(used, k->amount);
-		decision_warn(d, v, n, i, &limit, used, k->amount);
+		add_warning(d, v, n, i, &limit, used, k->amount);
 		if (used >= limit.mails || sum < limit.mails)
 			continue;
-		decision_hit(d, n, i);
-		decision_tell(v, n, &limit, sum);
+		add_hit(d, n, i);
+		tell_window(v, n, &limit, sum);
 		if (k->charge->shadow)
 			v->shadowed |= UINT32_C(1) << n;
 		else
@@ -404,7 +404,7 @@ decision_reach(struct decision *d, struct msg_verdict *v, size_t n)
  * hits of soft keys, since Postfix does not take the mail with a soft action.
  */
 static void
-decision_refuse(struct decision *d, struct msg_verdict *v)
+refuse_charge(struct decision *d, struct msg_verdict *v)
 {
 	const struct msg_charge_key	*c;
 	size_t				 n = 0, i;
@@ -433,16 +433,16 @@ decision_make(struct decision *d, struct msg_verdict *v)
 	for (i = 0; i < d->nkeys && CHARGE_MAY_REFUSE(d->mode); i++) {
 		if (!decision_counts(d->key[i].charge, d->pass))
 			continue;
-		decision_check_key(d, v, i, &nearest);
+		check_key(d, v, i, &nearest);
 		if (v->verdict == VERDICT_REFUSED) {
-			decision_refuse(d, v);
+			refuse_charge(d, v);
 			return;
 		}
 	}
 	v->ncharged = (uint32_t)d->nkeys;
 	for (i = 0; i < d->nkeys; i++) {
 		if (d->mode == CHARGE_ADD)
-			decision_reach(d, v, i);
+			reach_limit(d, v, i);
 		v->charged[i] = d->mode != CHARGE_ADD &&
 		    d->key[i].charge->kind == CHARGE_EXTERNAL ? 0 :
 		    d->key[i].amount;
@@ -457,7 +457,7 @@ decision_make(struct decision *d, struct msg_verdict *v)
  * window.
  */
 static int64_t
-decision_date(const struct decision *d)
+date_of(const struct decision *d)
 {
 	int64_t	oldest, longest = DAY;
 	size_t	i;
@@ -474,7 +474,7 @@ size_t
 decision_records(const struct decision *d, struct decision_record *list)
 {
 	const struct decision_key	*k;
-	int64_t				 date = decision_date(d);
+	int64_t				 date = date_of(d);
 	size_t				 n = 0, i;
 
 	for (i = 0; i < d->nkeys; i++) {
@@ -492,7 +492,7 @@ decision_records(const struct decision *d, struct decision_record *list)
 		 * If the clock was set back, a value keeps its later date,
 		 * unless that is too far in the future to count.
 		 */
-		if (k->seen >= date && !decision_future(d, k->seen))
+		if (k->seen >= date && !in_future(d, k->seen))
 			continue;
 		if (k->seen != -1)
 			list[n++] = (struct decision_record){ i, k->seen, -1,
@@ -512,19 +512,19 @@ decision_takes_back(const struct decision *d, const struct msg_verdict *v)
 /* --- what is only weighed --- */
 
 static void
-decision_weigh_window(const struct decision *d, const struct decision_key *k,
+weigh_window(const struct decision *d, const struct decision_key *k,
     const struct limit *limit, struct msg_weighed_key *answer)
 {
 	struct msg_window	*w = &answer->windows[answer->nwindows++];
 	struct limits		 one;
 
-	w->limit = decision_limit(k, limit);
+	w->limit = limit_of(k, limit);
 	w->used = window_used(k->window, limit->seconds, d->now);
-	w->amount = k->amount > 0 ? decision_new_in(d, k, limit->seconds) : 0;
+	w->amount = k->amount > 0 ? new_in(d, k, limit->seconds) : 0;
 	one.count = 1;
 	one.list = &w->limit;
 	w->retry_after = w->amount > 0 && num_add_clamp(w->amount,
-	    decision_charged(k)) > w->limit.mails ? -1 :
+	    charged_before(k)) > w->limit.mails ? -1 :
 	    window_retry_after(k->window, &one, w->amount, d->now);
 }
 
@@ -550,7 +550,7 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 		answer->windows = room;
 		for (j = 0; j < k->limits->count && j < LIMITS_MAX &&
 		    decision_counts(k->charge, d->pass); j++)
-			decision_weigh_window(d, k, &k->limits->list[j],
+			weigh_window(d, k, &k->limits->list[j],
 			    answer);
 		/*
 		 * The window that the ledger found full is listed too: it may
@@ -561,10 +561,10 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 			if (answer->windows[j].limit.mails == full->mails &&
 			    answer->windows[j].limit.seconds == full->seconds)
 				break;
-		if (decision_waits(d, k) && j < LIMITS_MAX &&
+		if (has_to_wait(d, k) && j < LIMITS_MAX &&
 		    full->seconds != 0) {
 			if (j == answer->nwindows)
-				decision_weigh_window(d, k, full, answer);
+				weigh_window(d, k, full, answer);
 			answer->windows[j].retry_after = k->wait.until - d->now;
 		}
 		room += answer->nwindows;

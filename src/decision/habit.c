@@ -9,7 +9,7 @@
 #define EVICT_SHARE	16	/* of `max`: evicted beyond what is needed */
 
 static int64_t
-habit_day_end(int64_t when)
+day_end(int64_t when)
 {
 	return num_add_clamp(when - when % DAY, DAY);
 }
@@ -23,7 +23,7 @@ habit_known(const struct habit_pair *p, const struct habit_terms *t,
     int64_t now)
 {
 	return p->first != -1 && p->first <= num_add_clamp(now, WINDOW_SKEW) &&
-	    habit_day_end(p->last) > num_sub_clamp(now, t->learn);
+	    day_end(p->last) > num_sub_clamp(now, t->learn);
 }
 
 bool
@@ -52,7 +52,7 @@ habit_learn(struct habit_pair *p, const struct habit_terms *t, int64_t now)
 {
 	if (!habit_known(p, t, now))
 		p->first = now;
-	else if (habit_day_end(p->last) == habit_day_end(now))
+	else if (day_end(p->last) == day_end(now))
 		return false;
 	p->last = now;
 	return true;
@@ -64,9 +64,9 @@ habit_refuse(struct habit_pair *network, const struct habit_terms *t,
 {
 	/* The time of an unknown network starts with its first mail anyway. */
 	if (!habit_known(network, t, now) ||
-	    network->first >= habit_day_end(now))
+	    network->first >= day_end(now))
 		return false;
-	network->first = habit_day_end(now);
+	network->first = day_end(now);
 	return true;
 }
 
@@ -81,7 +81,7 @@ habit_learning(int64_t first, int64_t now)
 /* --- eviction --- */
 
 static int
-habit_order(const void *a, const void *b)
+by_value(const void *a, const void *b)
 {
 	const struct habit_entry	*x = a, *y = b;
 
@@ -112,7 +112,7 @@ habit_evict(struct habit_entry *list, size_t n, size_t max, bool networks,
 			list[i] = list[strangers];
 			list[strangers++] = swap;
 		}
-	qsort(list, strangers, sizeof(list[0]), habit_order);
-	qsort(list + strangers, n - strangers, sizeof(list[0]), habit_order);
+	qsort(list, strangers, sizeof(list[0]), by_value);
+	qsort(list + strangers, n - strangers, sizeof(list[0]), by_value);
 	return n - max + max / EVICT_SHARE;
 }

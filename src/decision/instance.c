@@ -82,7 +82,7 @@ instance_keys_of(struct instance_keys *keys, uint64_t id_hash,
 }
 
 static size_t
-instance_room(size_t entries)
+table_size(size_t entries)
 {
 	if (entries < 16)
 		return 16;
@@ -95,7 +95,7 @@ instance_new(size_t entries)
 	struct instances	*t;
 	uint32_t		 buckets = 16;
 
-	entries = instance_room(entries);
+	entries = table_size(entries);
 	while (buckets < entries)
 		buckets *= 2;
 	t = alloc_zero(1, sizeof(*t));
@@ -137,7 +137,7 @@ instance_bytes(const struct instances *t)
 
 /* The entry of this key and second, or NULL. */
 static struct entry *
-instance_find(struct instances *t, uint64_t key, int64_t date)
+find_entry(struct instances *t, uint64_t key, int64_t date)
 {
 	struct entry	*e;
 	uint32_t	 at;
@@ -152,7 +152,7 @@ instance_find(struct instances *t, uint64_t key, int64_t date)
 
 /* Makes an entry; those before second `oldest` may be evicted for it. */
 static struct entry *
-instance_make(struct instances *t, uint64_t key, int64_t date, int64_t oldest)
+make_entry(struct instances *t, uint64_t key, int64_t date, int64_t oldest)
 {
 	struct entry	*e = &t->ring[t->first];
 	uint32_t	*chain, at;
@@ -185,12 +185,12 @@ instance_resize(struct instances *t, size_t entries)
 	const struct entry	*e;
 	uint32_t		 i;
 
-	if (instance_room(entries) == t->size)
+	if (table_size(entries) == t->size)
 		return t;
 	new = instance_new(entries);
 	for (i = 0; i < t->count; i++) {
 		e = &t->ring[((uint64_t)t->first + i) % t->size];
-		instance_make(new, e->key, e->date, INT64_MIN)->amount =
+		make_entry(new, e->key, e->date, INT64_MIN)->amount =
 		    e->amount;
 	}
 	instance_free(t);
@@ -203,8 +203,8 @@ instance_read(struct instances *t, uint64_t key, int64_t date, int64_t amount,
 {
 	struct entry	*e;
 
-	if ((e = instance_find(t, key, date)) == NULL)
-		e = instance_make(t, key, date, oldest);
+	if ((e = find_entry(t, key, date)) == NULL)
+		e = make_entry(t, key, date, oldest);
 	if (reading != 0 && e->reading != reading) {
 		e->amount = 0;
 		e->reading = reading;
@@ -219,8 +219,8 @@ instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
 	struct entry	*e;
 	struct change	*c;
 
-	if ((e = instance_find(t, key, date)) == NULL)
-		e = instance_make(t, key, date, oldest);
+	if ((e = find_entry(t, key, date)) == NULL)
+		e = make_entry(t, key, date, oldest);
 	if (t->nchange == t->changes) {
 		t->changes = t->changes == 0 ? 64 : t->changes * 2;
 		t->change = alloc_resize(t->change, t->changes,

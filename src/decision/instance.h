@@ -11,8 +11,8 @@
  * instance and tag. The amounts charged recently are kept here, by second,
  * under two keys of each charge and id: a keyed hash of id and instance, and
  * one of id, instance and tag. Ledger and memory look them up and fill in
- * `charged` and `repeated` of struct decision_key; decision_new_amount() in
- * decision.c then charges only what is new. The number of entries is bounded:
+ * `charged` and `repeated` of struct decision_key; new_amount() in decision.c
+ * then charges only what is new. The number of entries is bounded:
  * if all are in use, a new entry evicts the one that was added first.
  */
 struct instances;

@@ -5,7 +5,7 @@
 
 /* Whether this rule made the lock. */
 static bool
-lock_is_of(const struct override *lock, const char *rule, size_t len)
+is_of(const struct override *lock, const char *rule, size_t len)
 {
 	return lock->wholen == len && memcmp(lock->who, rule, len) == 0;
 }
@@ -21,14 +21,14 @@ lock_is_partial(const struct override *lock)
 
 /* Whether the rule of the lock is among the names, which commas separate. */
 static bool
-lock_is_among(const struct override *lock, const char *names, size_t len)
+is_among(const struct override *lock, const char *names, size_t len)
 {
 	const char	*end = names + len, *comma;
 
 	while (names < end) {
 		if ((comma = memchr(names, ',', (size_t)(end - names))) == NULL)
 			comma = end;
-		if (lock_is_of(lock, names, (size_t)(comma - names)))
+		if (is_of(lock, names, (size_t)(comma - names)))
 			return true;
 		names = comma + 1;
 	}
@@ -51,7 +51,7 @@ lock_closed(const struct override_list *l, const struct lock_request *r,
 			continue;
 		bit = locks[i]->id[0] == 'n' ? LOCK_PASS_CLIENT :
 		    LOCK_PASS_LOGIN;
-		if ((r->pass & bit) == 0 || !lock_is_among(locks[i], r->passes,
+		if ((r->pass & bit) == 0 || !is_among(locks[i], r->passes,
 		    r->passeslen))
 			return locks[i];
 		*pass |= bit;
@@ -86,31 +86,31 @@ struct lock_recent {
 };
 
 static void
-lock_on_override(void *arg, const struct override *o)
+on_override(void *arg, const struct override *o)
 {
 	struct lock_recent	*r = arg;
 
 	r->count += o->kind == OVERRIDE_LOCKED && o->amount <= r->now &&
 	    o->amount > r->now - LOCK_PERIOD &&
-	    lock_is_of(o, r->of->rule, r->of->rulelen);
+	    is_of(o, r->of->rule, r->of->rulelen);
 }
 
 /* Whether the rule has set LOCK_MOST locks, those in `list` included. */
 static bool
-lock_full(const struct override_list *l, const struct msg_charge_lock *of,
+is_full(const struct override_list *l, const struct msg_charge_lock *of,
     int64_t now, const struct lock_hit *list, size_t n)
 {
 	struct lock_recent	r = { of, now, 0 };
 
-	override_list_each(l, lock_on_override, &r);
+	override_list_each(l, on_override, &r);
 	while (n-- > 0)
-		lock_on_override(&r, &list[n].record);
+		on_override(&r, &list[n].record);
 	return r.count >= LOCK_MOST;
 }
 
 /* Whether what was charged from `since` (a time_t) on suffices for the hit. */
 static bool
-lock_counts(const struct decision *d, const struct decision_hit *hit,
+hit_counts(const struct decision *d, const struct decision_hit *hit,
     int64_t since)
 {
 	const struct decision_key	*k = &d->key[hit->key];
@@ -133,7 +133,7 @@ lock_counts(const struct decision *d, const struct decision_hit *hit,
 }
 
 static void
-lock_make(const struct decision *d, const struct decision_key *k, bool again,
+make_lock(const struct decision *d, const struct decision_key *k, bool again,
     struct lock_hit *out)
 {
 	const struct msg_charge_lock	*of = &k->charge->lock;
@@ -187,15 +187,15 @@ lock_hits(const struct decision *d, const struct override_list *l,
 		/* A lock of the future was made by a wrong clock. */
 		if (last != NULL && last->since > d->now + 1)
 			last = NULL;
-		if (last != NULL && !lock_counts(d, &d->hits[i], last->since))
+		if (last != NULL && !hit_counts(d, &d->hits[i], last->since))
 			continue;
 		bit = UINT32_C(1) << d->hits[i].key;
 		if (k->charge->shadow)
 			v->would_lock |= bit;
-		else if (lock_full(l, of, d->now, list, n))
+		else if (is_full(l, of, d->now, list, n))
 			v->unlocked |= bit;
 		else {
-			lock_make(d, k, last != NULL && d->now - last->since <=
+			make_lock(d, k, last != NULL && d->now - last->since <=
 			    LOCK_AGAIN, &list[n]);
 			list[n].key = d->hits[i].key;
 			v->locked |= bit;

@@ -36,7 +36,7 @@ struct override_name {
 };
 
 static int
-override_same(const struct map_node *node, const void *key, size_t len)
+same_id(const struct map_node *node, const void *key, size_t len)
 {
 	const struct override		*o;
 	const struct override_name	*name = key;
@@ -48,7 +48,7 @@ override_same(const struct map_node *node, const void *key, size_t len)
 }
 
 static struct override_entry *
-override_entry(const struct override_list *l, uint8_t kind, const char *id,
+find_entry(const struct override_list *l, uint8_t kind, const char *id,
     size_t idlen)
 {
 	struct override_name	name = { kind, id, idlen };
@@ -62,12 +62,12 @@ override_list_new(void)
 {
 	struct override_list	*l = alloc_zero(1, sizeof(*l));
 
-	l->map = map_new(override_same);
+	l->map = map_new(same_id);
 	return l;
 }
 
 static void
-override_drop(struct map_node *node, void *map)
+drop_entry(struct map_node *node, void *map)
 {
 	map_remove(map, node);
 	free(node);
@@ -78,14 +78,14 @@ override_list_free(struct override_list *l)
 {
 	if (l == NULL)
 		return;
-	map_each(l->map, override_drop, l->map);
+	map_each(l->map, drop_entry, l->map);
 	map_free(l->map);
 	free(l);
 }
 
 /* The counter of such networks of this length, or NULL. */
 static uint32_t *
-override_prefix(struct override_list *l, const struct override *o)
+prefix_count(struct override_list *l, const struct override *o)
 {
 	static const char	word[] = "network:";
 	const size_t		len = sizeof(word) - 1;
@@ -105,7 +105,7 @@ override_prefix(struct override_list *l, const struct override *o)
 }
 
 static struct override_entry *
-override_copy(const struct override *o)
+copy_entry(const struct override *o)
 {
 	struct override_entry	*e;
 	uint64_t		 sum;
@@ -139,16 +139,16 @@ override_list_set(struct override_list *l, const struct override *o)
 
 	if (o->kind >= OVERRIDE__MAX)
 		return false;
-	if ((old = override_entry(l, o->kind, o->id, o->idlen)) != NULL) {
-		if ((prefix = override_prefix(l, &old->override)) != NULL)
+	if ((old = find_entry(l, o->kind, o->id, o->idlen)) != NULL) {
+		if ((prefix = prefix_count(l, &old->override)) != NULL)
 			(*prefix)--;
 		l->count[o->kind]--;
 		l->sum -= old->sum;
 		map_remove(l->map, &old->node);
 	}
 	if (o->until > 0 && l->count[o->kind] < OVERRIDE_MOST) {
-		new = override_copy(o);
-		if ((prefix = override_prefix(l, o)) != NULL)
+		new = copy_entry(o);
+		if ((prefix = prefix_count(l, o)) != NULL)
 			(*prefix)++;
 		l->count[o->kind]++;
 		l->sum += new->sum;
@@ -171,7 +171,7 @@ struct override_walk {
 };
 
 static void
-override_on_node(struct map_node *node, void *arg)
+on_node(struct map_node *node, void *arg)
 {
 	const struct override_walk	*walk = arg;
 
@@ -184,7 +184,7 @@ override_list_each(const struct override_list *l,
 {
 	struct override_walk	walk = { each, arg };
 
-	map_each(l->map, override_on_node, &walk);
+	map_each(l->map, on_node, &walk);
 }
 
 uint64_t
@@ -201,7 +201,7 @@ override_find(const struct override_list *l, enum override_kind kind,
 
 	if (l->count[kind] == 0)
 		return NULL;
-	e = override_entry(l, (uint8_t)kind, id, idlen);
+	e = find_entry(l, (uint8_t)kind, id, idlen);
 	return e != NULL && e->override.until > now ? &e->override : NULL;
 }
 
@@ -239,7 +239,7 @@ override_id(char *id, const char *word, const char *value, size_t len)
 }
 
 static const struct override *
-override_matching(const struct override_list *l, enum override_kind kind,
+find_matching(const struct override_list *l, enum override_kind kind,
     const char *word, const char *bytes, size_t len, int64_t now)
 {
 	char	id[OVERRIDE_ID_MAX];
@@ -252,7 +252,7 @@ override_matching(const struct override_list *l, enum override_kind kind,
 
 /* The longest network first, since its reason is the most specific. */
 static const struct override *
-override_network(const struct override_list *l, enum override_kind kind,
+find_network(const struct override_list *l, enum override_kind kind,
     const struct addr *client, int64_t now)
 {
 	const struct override_prefixes	*all = kind == OVERRIDE_BLOCK ?
@@ -270,7 +270,7 @@ override_network(const struct override_list *l, enum override_kind kind,
 		net.prefix = prefix;
 		addr_mask(&net.addr, prefix);
 		(void)addr_network_format(&net, text, sizeof(text));
-		o = override_matching(l, kind, "network:", text, strlen(text),
+		o = find_matching(l, kind, "network:", text, strlen(text),
 		    now);
 		if (o != NULL)
 			return o;
@@ -287,21 +287,21 @@ override_block(const struct override_list *l,
 
 	if (l->count[OVERRIDE_BLOCK] == 0)
 		return NULL;
-	o = override_matching(l, OVERRIDE_BLOCK, "login:", s->login,
+	o = find_matching(l, OVERRIDE_BLOCK, "login:", s->login,
 	    s->loginlen, now);
 	while (at > 0 && s->login[at - 1] != '@')
 		at--;
 	if (o == NULL && at > 0)
-		o = override_matching(l, OVERRIDE_BLOCK, "domain:",
+		o = find_matching(l, OVERRIDE_BLOCK, "domain:",
 		    s->login + at, s->loginlen - at, now);
 	if (o == NULL)
-		o = override_matching(l, OVERRIDE_BLOCK, "sender:", s->sender,
+		o = find_matching(l, OVERRIDE_BLOCK, "sender:", s->sender,
 		    s->senderlen, now);
 	if (o == NULL && s->senders)
-		o = override_matching(l, OVERRIDE_BLOCK, "login:", s->sender,
+		o = find_matching(l, OVERRIDE_BLOCK, "login:", s->sender,
 		    s->senderlen, now);
 	if (o == NULL && s->client.bits > 0)
-		o = override_network(l, OVERRIDE_BLOCK, &s->client, now);
+		o = find_network(l, OVERRIDE_BLOCK, &s->client, now);
 	return o;
 }
 
@@ -314,13 +314,13 @@ override_locks(const struct override_list *l,
 
 	if (l->count[OVERRIDE_LOCK] == 0)
 		return 0;
-	if ((out[n] = override_matching(l, OVERRIDE_LOCK, "login:", s->login,
+	if ((out[n] = find_matching(l, OVERRIDE_LOCK, "login:", s->login,
 	    s->loginlen, now)) != NULL)
 		n++;
-	if ((out[n] = override_matching(l, OVERRIDE_LOCK, OVERRIDE_UNFAMILIAR,
+	if ((out[n] = find_matching(l, OVERRIDE_LOCK, OVERRIDE_UNFAMILIAR,
 	    s->login, s->loginlen, now)) != NULL)
 		n++;
-	if (s->client.bits > 0 && (out[n] = override_network(l, OVERRIDE_LOCK,
+	if (s->client.bits > 0 && (out[n] = find_network(l, OVERRIDE_LOCK,
 	    &s->client, now)) != NULL)
 		n++;
 	return n;

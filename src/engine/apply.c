@@ -41,7 +41,7 @@ apply_use(struct applied *a, const struct settings *s)
 
 /* A rule's id is its name and the values of all attributes of its key. */
 static bool
-apply_rule_identity(struct task *t, const struct settings_rule *rule,
+rule_identity(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
 	struct str	*ids = &t->a->ids;
@@ -65,7 +65,7 @@ apply_rule_identity(struct task *t, const struct settings_rule *rule,
 
 /* The fields `only`, `except`, `networks` and `unless` of a rule. */
 static bool
-apply_rule_applies(const struct task *t, const struct settings_rule *rule)
+rule_applies(const struct task *t, const struct settings_rule *rule)
 {
 	struct str	*ids = &t->a->ids;
 	size_t		 at = ids->len;
@@ -88,7 +88,7 @@ apply_rule_applies(const struct task *t, const struct settings_rule *rule)
  * no other client's mail counts under the same id.
  */
 static bool
-apply_is_own(const struct task *t, const struct settings_rule *rule,
+is_own(const struct task *t, const struct settings_rule *rule,
     const enum rule_attribute *key, size_t n)
 {
 	size_t	i;
@@ -104,7 +104,7 @@ apply_is_own(const struct task *t, const struct settings_rule *rule,
 /* --- step 2: the count --- */
 
 static int64_t
-apply_recipients(struct task *t)
+recipients_counted(struct task *t)
 {
 	const struct request_value	*v;
 	int64_t				 n;
@@ -122,7 +122,7 @@ apply_recipients(struct task *t)
  * are new to the key. A request about several recipients names none.
  */
 static void
-apply_habit(struct task *t, const struct settings_rule *rule,
+add_habit(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
 	struct str	*ids = &t->a->ids;
@@ -140,12 +140,12 @@ apply_habit(struct task *t, const struct settings_rule *rule,
 		identity_bound(ids, t->a->value_at[n], CHARGE_ID_MAX);
 		key->valuelen = ids->len - t->a->value_at[n];
 	} else if (t->a->stage != STAGE_RCPT)
-		key->amount = apply_recipients(t);
+		key->amount = recipients_counted(t);
 }
 
 /* The amount, by count_mode and the field `count` of a rule. */
 static enum apply_reason
-apply_count(struct task *t, const struct settings_rule *rule,
+count_key(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
 	static const enum rule_attribute	 attr[] = {
@@ -186,7 +186,7 @@ apply_count(struct task *t, const struct settings_rule *rule,
 		key->amount = 1;
 		break;
 	case RULE_NEW_RECIPIENTS:
-		apply_habit(t, rule, key);
+		add_habit(t, rule, key);
 		break;
 	case RULE_EXTERNAL:
 		key->kind = CHARGE_EXTERNAL;
@@ -205,7 +205,7 @@ apply_count(struct task *t, const struct settings_rule *rule,
 		    t->s->count_mode == COUNT_MESSAGES)
 			key->amount = 1;
 		else
-			key->amount = apply_recipients(t);
+			key->amount = recipients_counted(t);
 	}
 	return REASON_CHARGED;
 }
@@ -215,7 +215,7 @@ apply_count(struct task *t, const struct settings_rule *rule,
  * msg_charge.
  */
 static void
-apply_mode(struct task *t, int64_t random)
+set_mode(struct task *t, int64_t random)
 {
 	const struct request		*req = t->req;
 	const struct request_value	*instance = &req->attr[ATTR_INSTANCE];
@@ -249,7 +249,7 @@ apply_mode(struct task *t, int64_t random)
 /* --- step 3: the limits; 4 and 5, check and record, are the ledger's --- */
 
 static void
-apply_limits(const struct settings *s, const struct limits *limits,
+set_limits(const struct settings *s, const struct limits *limits,
     struct msg_charge_key *key)
 {
 	key->limits = *limits;
@@ -260,7 +260,7 @@ apply_limits(const struct settings *s, const struct limits *limits,
 /* --- all steps --- */
 
 static enum apply_reason
-apply_plain(struct task *t, struct msg_charge_key *key)
+plain_key(struct task *t, struct msg_charge_key *key)
 {
 	const struct settings	*s = t->s;
 	struct applied		*a = t->a;
@@ -286,10 +286,10 @@ apply_plain(struct task *t, struct msg_charge_key *key)
  found:
 	identity_bound(&a->ids, at, CHARGE_ID_MAX);
 	key->idlen = a->ids.len - at;
-	if ((reason = apply_count(t, NULL, key)) != REASON_CHARGED)
+	if ((reason = count_key(t, NULL, key)) != REASON_CHARGED)
 		return reason;
 	if (t->exempt != 0)
-		return apply_is_own(t, NULL, &a->identity, 1) ?
+		return is_own(t, NULL, &a->identity, 1) ?
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
@@ -297,22 +297,22 @@ apply_plain(struct task *t, struct msg_charge_key *key)
 	if (s->limits_by_id != NULL)
 		limits = settings_id_limits(s->limits_by_id, a->ids.data + at,
 		    key->idlen);
-	apply_limits(s, limits != NULL ? limits : &s->limits, key);
+	set_limits(s, limits != NULL ? limits : &s->limits, key);
 	return REASON_CHARGED;
 }
 
 static enum apply_reason
-apply_rule(struct task *t, const struct settings_rule *rule,
+rule_key(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
 	struct applied		*a = t->a;
 	enum apply_reason	 reason;
 	size_t			 at = a->ids.len, name = strlen(rule->name) + 1;
 
-	if (!apply_rule_applies(t, rule) ||
-	    !apply_rule_identity(t, rule, key))
+	if (!rule_applies(t, rule) ||
+	    !rule_identity(t, rule, key))
 		return REASON_NO_IDENTITY;
-	if ((reason = apply_count(t, rule, key)) != REASON_CHARGED)
+	if ((reason = count_key(t, rule, key)) != REASON_CHARGED)
 		return reason;
 	key->rule = (uint16_t)(rule - t->s->rules);
 	/*
@@ -322,7 +322,7 @@ apply_rule(struct task *t, const struct settings_rule *rule,
 	if (t->exempt != 0)
 		return rule->id_sql == NULL &&
 		    rule->count != RULE_NEW_RECIPIENTS &&
-		    apply_is_own(t, rule, rule->key, rule->nkey) ?
+		    is_own(t, rule, rule->key, rule->nkey) ?
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->map = rule->id_sql != NULL;
 	key->sql = rule->sql_limits_by_id != NULL &&
@@ -336,14 +336,14 @@ apply_rule(struct task *t, const struct settings_rule *rule,
 	key->soft = rule->action == NULL ? a->soft :
 	    access_takes(rule->action);
 	/* limits_by_id has values without the rule's name. */
-	apply_limits(t->s, settings_rule_limits(t->s, key->rule,
+	set_limits(t->s, settings_rule_limits(t->s, key->rule,
 	    a->ids.data + at + name, key->idlen - name), key);
 	return REASON_CHARGED;
 }
 
 /* Sets the pointers into `ids`, which does not grow any more. */
 static void
-apply_point(struct applied *a, bool instance)
+point_at_texts(struct applied *a, bool instance)
 {
 	struct msg_charge_key	*key;
 	size_t			 i;
@@ -400,8 +400,8 @@ apply_request(struct applied *a, const struct request *req, int64_t random)
 		key = &a->charge.keys[a->charge.nkeys];
 		memset(key, 0, sizeof(*key));
 		a->id_at[a->charge.nkeys] = a->ids.len;
-		reason = s->nrules == 0 ? apply_plain(&t, key) :
-		    apply_rule(&t, &s->rules[i], key);
+		reason = s->nrules == 0 ? plain_key(&t, key) :
+		    rule_key(&t, &s->rules[i], key);
 		if (reason == REASON_CHARGED)
 			a->charge.nkeys++;
 		else
@@ -410,8 +410,8 @@ apply_request(struct applied *a, const struct request *req, int64_t random)
 			a->reason = reason;
 	}
 	apply_lock_passes(a, s, req);
-	apply_mode(&t, random);
-	apply_point(a, instance->len > CHARGE_INSTANCE_MAX);
+	set_mode(&t, random);
+	point_at_texts(a, instance->len > CHARGE_INSTANCE_MAX);
 }
 
 /* --- in words --- */

@@ -12,7 +12,7 @@
  * its length; 0: none.
  */
 static size_t
-apply_lock_login(struct str *ids, const struct settings *s,
+put_login(struct str *ids, const struct settings *s,
     const struct request *req, const char *word)
 {
 	char	id[OVERRIDE_ID_MAX];
@@ -28,7 +28,7 @@ apply_lock_login(struct str *ids, const struct settings *s,
 
 /* The same for the client's network of this length. */
 static size_t
-apply_lock_client(struct str *ids, const struct request *req,
+put_client(struct str *ids, const struct request *req,
     unsigned int prefix)
 {
 	struct network	net;
@@ -47,7 +47,7 @@ apply_lock_client(struct str *ids, const struct request *req,
 
 /* The length of the network by which the rule counts the client. */
 static unsigned int
-apply_lock_prefix(const struct settings *s, const struct settings_rule *rule,
+prefix_length(const struct settings *s, const struct settings_rule *rule,
     const struct request *req)
 {
 	struct addr	client;
@@ -64,9 +64,9 @@ apply_lock_of(struct str *ids, const struct settings *s,
 	if (rule->lock.seconds == 0)
 		return;
 	lock->idlen = rule_lock_attribute(rule) == KEY_SASL_USERNAME ?
-	    apply_lock_login(ids, s, req, rule->count == RULE_NEW_RECIPIENTS ?
-	    OVERRIDE_UNFAMILIAR : "login:") : apply_lock_client(ids, req,
-	    apply_lock_prefix(s, rule, req));
+	    put_login(ids, s, req, rule->count == RULE_NEW_RECIPIENTS ?
+	    OVERRIDE_UNFAMILIAR : "login:") : put_client(ids, req,
+	    prefix_length(s, rule, req));
 	if (lock->idlen == 0)
 		return;
 	lock->seconds = rule->lock.seconds;
@@ -82,7 +82,7 @@ apply_lock_of(struct str *ids, const struct settings *s,
  * ends with the id of a lock, of `len` bytes; 0: there is no such lock.
  */
 static void
-apply_lock_key(struct applied *a, size_t at, size_t len, uint8_t pass)
+add_lock_key(struct applied *a, size_t at, size_t len, uint8_t pass)
 {
 	static struct limit	 limit = { LOCK_PASSES, LOCK_PASS_PERIOD };
 	struct msg_charge_key	*key = &a->charge.keys[a->charge.nkeys];
@@ -129,18 +129,18 @@ apply_lock_passes(struct applied *a, const struct settings *s,
 			continue;
 		if (rule_lock_attribute(rule) == KEY_SASL_USERNAME)
 			login = true;
-		else if ((prefix = apply_lock_prefix(s, rule, req)) < shortest)
+		else if ((prefix = prefix_length(s, rule, req)) < shortest)
 			shortest = prefix;
 	}
 	if (login && a->charge.nkeys < CHARGE_KEYS_MAX) {
 		str_adds(ids, LOCK_PASS_WORD);
-		apply_lock_key(a, at, apply_lock_login(ids, s, req,
+		add_lock_key(a, at, put_login(ids, s, req,
 		    "login:"), LOCK_PASS_LOGIN);
 	}
 	at = ids->len;
 	if (shortest != UINT_MAX && a->charge.nkeys < CHARGE_KEYS_MAX) {
 		str_adds(ids, LOCK_PASS_WORD);
-		apply_lock_key(a, at, apply_lock_client(ids, req, shortest),
+		add_lock_key(a, at, put_client(ids, req, shortest),
 		    LOCK_PASS_CLIENT);
 	}
 	/* The names that the rules had, too: a lock may be older. */

@@ -118,7 +118,7 @@ blocks_message(const struct message *m, struct mono now)
 
 /* The bytes are valid until the next call. */
 static void
-blocks_of_request(struct override_subject *subject, const struct settings *s,
+request_subject(struct override_subject *subject, const struct settings *s,
     const struct request *req)
 {
 	size_t	i, j;
@@ -147,12 +147,12 @@ blocks_check(const struct settings *s, const struct request *req, int64_t now)
 
 	if (override_list_count(blocks.list, OVERRIDE_BLOCK) == 0)
 		return NULL;
-	blocks_of_request(&subject, s, req);
+	request_subject(&subject, s, req);
 	return override_block(blocks.list, &subject, now);
 }
 
 static void
-blocks_of_charge(struct override_subject *subject,
+charge_subject(struct override_subject *subject,
     const struct msg_charge *charge)
 {
 	memset(subject, 0, sizeof(*subject));
@@ -169,7 +169,7 @@ blocks_check_charge(const struct msg_charge *charge, int64_t now)
 {
 	struct override_subject	subject;
 
-	blocks_of_charge(&subject, charge);
+	charge_subject(&subject, charge);
 	return override_block(blocks.list, &subject, now);
 }
 
@@ -180,7 +180,7 @@ blocks_find_lock(const struct msg_charge *charge, int64_t now, uint8_t *pass)
 	size_t			i;
 
 	memset(&r, 0, sizeof(r));
-	blocks_of_charge(&r.subject, charge);
+	charge_subject(&r.subject, charge);
 	r.exempt = charge->exempt;
 	r.passes = charge->passes;
 	r.passeslen = charge->passeslen;
@@ -195,7 +195,7 @@ blocks_find_any_lock(const struct msg_charge *charge, int64_t now)
 	const struct override	*locks[OVERRIDE_LOCKS];
 	struct override_subject	 subject;
 
-	blocks_of_charge(&subject, charge);
+	charge_subject(&subject, charge);
 	return override_locks(blocks.list, &subject, now, locks) > 0 ?
 	    locks[0] : NULL;
 }
@@ -206,7 +206,7 @@ struct blocks_count {
 };
 
 static void
-blocks_on_override(void *arg, const struct override *o)
+on_override(void *arg, const struct override *o)
 {
 	struct blocks_count	*c = arg;
 
@@ -218,7 +218,7 @@ blocks_count_locks(int64_t now)
 {
 	struct blocks_count	c = { now, 0 };
 
-	override_list_each(blocks.list, blocks_on_override, &c);
+	override_list_each(blocks.list, on_override, &c);
 	return c.n;
 }
 
@@ -235,7 +235,7 @@ blocks_subject(struct msg_charge *charge, const struct settings *s,
 	struct override_subject	subject;
 	char			text[ADDR_TEXT_MAX];
 
-	blocks_of_request(&subject, s, req);
+	request_subject(&subject, s, req);
 	/* Longer ids cannot be blocked. */
 	if (subject.loginlen > CHARGE_ID_MAX)
 		subject.loginlen = 0;
@@ -272,7 +272,7 @@ static const struct {
 
 /* "RULE:ID": moves on to the ID. NULL, or why it is invalid. */
 static const char *
-blocks_rule(const struct settings *s, const char **word, const char **bytes,
+take_rule(const struct settings *s, const char **word, const char **bytes,
     size_t *len)
 {
 	const struct settings_rule	*rule;
@@ -305,7 +305,7 @@ blocks_rule(const struct settings *s, const char **word, const char **bytes,
  * there is none.
  */
 static size_t
-blocks_word(const char **bytes, size_t *len)
+take_word(const char **bytes, size_t *len)
 {
 	size_t	i, n;
 
@@ -324,14 +324,14 @@ blocks_word(const char **bytes, size_t *len)
 enum rule_attribute
 blocks_kind(const char **bytes, size_t *len)
 {
-	size_t	i = blocks_word(bytes, len);
+	size_t	i = take_word(bytes, len);
 
 	return i < BLOCKS_WORDS ? blocks_words[i].attr : KEY__MAX;
 }
 
 /* NULL, or why no request can match it. */
 static const char *
-blocks_impossible(const char *word, const char *bytes, size_t len)
+why_impossible(const char *word, const char *bytes, size_t len)
 {
 	if (len == 0)
 		return "nothing is named";
@@ -360,9 +360,9 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 
 	len = normal_length(bytes, len);
 	if (addr_network_parse(&net, bytes, len) == -1 && errno != EDOM) {
-		if ((i = blocks_word(&bytes, &len)) < BLOCKS_WORDS)
+		if ((i = take_word(&bytes, &len)) < BLOCKS_WORDS)
 			word = blocks_words[i].word;
-		else if ((why = blocks_rule(s, &word, &bytes, &len)) != NULL)
+		else if ((why = take_rule(s, &word, &bytes, &len)) != NULL)
 			return why;
 	}
 	if (word == NULL || word[0] == 'n') {
@@ -383,7 +383,7 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 	}
 	if (word == NULL)
 		word = "login:";
-	if ((why = blocks_impossible(word, bytes, len)) != NULL)
+	if ((why = why_impossible(word, bytes, len)) != NULL)
 		return why;
 	str_init(&value);
 	if (word[0] == 'd')

@@ -37,7 +37,7 @@ static struct {
 } budget;
 
 static int
-budget_same(const struct map_node *node, const void *key, size_t len)
+same_subject(const struct map_node *node, const void *key, size_t len)
 {
 	const struct subject	*s = (const struct subject *)node;
 
@@ -45,7 +45,7 @@ budget_same(const struct map_node *node, const void *key, size_t len)
 }
 
 static void
-budget_second(struct mono now)
+begin_second(struct mono now)
 {
 	if (!clock_passed(budget.second, now))
 		return;
@@ -54,7 +54,7 @@ budget_second(struct mono now)
 }
 
 static void
-budget_sum(struct subject *s)
+log_sum(struct subject *s)
 {
 	size_t		kind = strlen(s->key), idlen = s->len - kind - 1;
 	char		id[ID_MAX];
@@ -83,7 +83,7 @@ budget_sum(struct subject *s)
 
 /* The least recently used subject makes room for a new one. */
 static struct subject *
-budget_find(const char *kind, const void *id, size_t idlen, struct mono now)
+find_subject(const char *kind, const void *id, size_t idlen, struct mono now)
 {
 	struct subject	*s;
 	char		 key[KIND_MAX + ID_MAX];
@@ -106,7 +106,7 @@ budget_find(const char *kind, const void *id, size_t idlen, struct mono now)
 			s = alloc_zero(1, sizeof(*s));
 		else {
 			s = TAILQ_FIRST(&budget.subjects);
-			budget_sum(s);
+			log_sum(s);
 			TAILQ_REMOVE(&budget.subjects, s, entry);
 			map_remove(budget.map, &s->node);
 		}
@@ -126,13 +126,13 @@ budget_line(const char *kind, const void *id, size_t idlen, struct mono now)
 	struct subject	*s;
 
 	if (budget.map == NULL) {
-		budget.map = map_new(budget_same);
+		budget.map = map_new(same_subject);
 		TAILQ_INIT(&budget.subjects);
 	}
-	budget_second(now);
-	s = budget_find(kind, id, idlen, now);
+	begin_second(now);
+	s = find_subject(kind, id, idlen, now);
 	if (clock_passed(s->end, now)) {
-		budget_sum(s);
+		log_sum(s);
 		s->lines = 0;
 		s->end = clock_after(now, BUDGET_SECONDS * 1000);
 	}
@@ -155,10 +155,10 @@ budget_sum_up(struct mono now)
 
 	if (budget.map == NULL)
 		return false;
-	budget_second(now);
+	begin_second(now);
 	TAILQ_FOREACH(s, &budget.subjects, entry) {
 		if (clock_passed(s->end, now))
-			budget_sum(s);
+			log_sum(s);
 		more = more || s->suppressed > 0;
 	}
 	if (budget.ids > 0)

@@ -51,7 +51,7 @@ struct client {
 	int			 fd;
 	enum client_state	 state;
 	bool			 requested;	/* has sent a request */
-	bool			 working;	/* in client_work */
+	bool			 working;	/* in take_bytes */
 	bool			 reading;	/* `readable` is added */
 	char			*in;
 	size_t			 size;
@@ -93,7 +93,7 @@ static struct {
  * set for the next deadline.
  */
 static void
-client_time(struct mono deadline)
+set_timer(struct mono deadline)
 {
 	struct timeval	tv;
 	int		ms;
@@ -115,7 +115,7 @@ client_time(struct mono deadline)
 }
 
 static struct mono
-client_deadline(const struct client *c)
+deadline_of(const struct client *c)
 {
 	return clock_after(c->since, clients.ms[c->where]);
 }
@@ -125,7 +125,7 @@ client_deadline(const struct client *c)
  * already.
  */
 static void
-client_list(struct client *c, enum client_where where, bool anew)
+move_to(struct client *c, enum client_where where, bool anew)
 {
 	if (c->where == where && !anew)
 		return;
@@ -137,7 +137,7 @@ client_list(struct client *c, enum client_where where, bool anew)
 	c->since = loop_now();
 	TAILQ_INSERT_TAIL(&clients.list[where], c, entry);
 	if (where < LIST_TIMED)
-		client_time(client_deadline(c));
+		set_timer(deadline_of(c));
 }
 
 /* --- buffers --- */
@@ -175,9 +175,9 @@ buffer_room(struct client *c, size_t more)
 /* --- a client's end --- */
 
 static void
-client_close(struct client *c)
+close_client(struct client *c)
 {
-	client_list(c, LIST_NONE, false);
+	move_to(c, LIST_NONE, false);
 	event_del(&c->readable);
 	event_del(&c->writable);
 	close(c->fd);
@@ -191,7 +191,7 @@ client_close(struct client *c)
 
 /* Watches the client or stops that; false: the kernel has no memory. */
 static bool
-client_read(struct client *c, bool on)
+watch_reading(struct client *c, bool on)
 {
 	if (c->reading == on)
 		return true;
@@ -209,7 +209,7 @@ client_read(struct client *c, bool on)
  * how many bytes were used.
  */
 static size_t
-client_take(struct client *c, const char *bytes, size_t len, bool *more)
+take_request(struct client *c, const char *bytes, size_t len, bool *more)
 {
 	struct request	 req;
 	const char	*reason;
@@ -247,43 +247,43 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 
 /* After its bytes were processed: moves a client to its list, or closes it. */
 static void
-client_settle(struct client *c, bool progress, bool more)
+settle_client(struct client *c, bool progress, bool more)
 {
 	static const struct timeval	at_once = { 0, 0 };
 	bool				begun = c->end > c->start;
 
 	switch (c->state) {
 	case CLIENT_ENDED:
-		client_close(c);
+		close_client(c);
 		return;
 	case CLIENT_WAITING:
-		client_list(c, LIST_NONE, false);
+		move_to(c, LIST_NONE, false);
 		return;
 	case CLIENT_WRITING:
-		(void)client_read(c, false);
-		client_list(c, LIST_WRITING, true);
+		(void)watch_reading(c, false);
+		move_to(c, LIST_WRITING, true);
 		return;
 	case CLIENT_READY:
 		if (more) {
-			(void)client_read(c, false);
-			client_list(c, LIST_AGAIN, true);
+			(void)watch_reading(c, false);
+			move_to(c, LIST_AGAIN, true);
 			evtimer_add(&clients.again, &at_once);
 			return;
 		}
 		if (clients.stopping && c->requested && !begun) {
-			client_close(c);
+			close_client(c);
 			return;
 		}
 		/* The deadline of a request counts from its first byte. */
-		client_list(c, begun ? LIST_BEGUN : LIST_IDLE,
+		move_to(c, begun ? LIST_BEGUN : LIST_IDLE,
 		    !begun || progress);
-		if (!client_read(c, !clients.holding))
-			client_close(c);
+		if (!watch_reading(c, !clients.holding))
+			close_client(c);
 		/* The oldest incomplete requests make room for others. */
 		while (clients.buffered > clients.most_buffered &&
 		    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL) {
 			stats_add(STATS_CLOSED_SLOW, 1);
-			client_close(c);
+			close_client(c);
 		}
 	}
 }
@@ -293,32 +293,32 @@ client_settle(struct client *c, bool progress, bool more)
  * empty. With a length of 0 it takes them from that buffer.
  */
 static void
-client_work(struct client *c, const char *bytes, size_t len)
+take_bytes(struct client *c, const char *bytes, size_t len)
 {
 	size_t	used = 0;
 	bool	more = false;
 
 	c->working = true;
 	if (len > 0) {
-		used = client_take(c, bytes, len, &more);
+		used = take_request(c, bytes, len, &more);
 		if (used < len && c->state != CLIENT_ENDED) {
 			buffer_room(c, len - used);
 			memcpy(c->in, bytes + used, len - used);
 			c->end = len - used;
 		}
 	} else if (c->in != NULL) {
-		used = client_take(c, c->in + c->start, c->end - c->start,
+		used = take_request(c, c->in + c->start, c->end - c->start,
 		    &more);
 		c->start += used;
 		if (c->start == c->end)
 			buffer_release(c);
 	}
 	c->working = false;
-	client_settle(c, used > 0, more);
+	settle_client(c, used > 0, more);
 }
 
 static void
-client_on_readable(int fd, short what, void *arg)
+on_readable(int fd, short what, void *arg)
 {
 	struct client	*c = arg;
 	char		*at = clients.shared;
@@ -328,7 +328,7 @@ client_on_readable(int fd, short what, void *arg)
 	(void)what;
 	/* An answer or the client's end is due, or all clients are held. */
 	if (c->state != CLIENT_READY || clients.holding) {
-		(void)client_read(c, false);
+		(void)watch_reading(c, false);
 		return;
 	}
 	if (c->in != NULL) {
@@ -338,16 +338,16 @@ client_on_readable(int fd, short what, void *arg)
 	}
 	if ((n = read(fd, at, size)) == -1) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-			client_close(c);
+			close_client(c);
 		return;
 	}
 	if (n == 0)
-		client_close(c);
+		close_client(c);
 	else if (c->in == NULL)
-		client_work(c, at, (size_t)n);
+		take_bytes(c, at, (size_t)n);
 	else {
 		c->end += (size_t)n;
-		client_work(c, NULL, 0);
+		take_bytes(c, NULL, 0);
 	}
 }
 
@@ -355,7 +355,7 @@ client_on_readable(int fd, short what, void *arg)
 
 /* How much was written; -1: the client has gone. */
 static ssize_t
-client_write(struct client *c, const char *bytes, size_t len)
+write_bytes(struct client *c, const char *bytes, size_t len)
 {
 	ssize_t	n;
 
@@ -374,7 +374,7 @@ client_answer(struct client *c, const char *bytes, size_t len)
 	ssize_t	n;
 
 	c->state = CLIENT_READY;
-	if ((n = client_write(c, bytes, len)) == -1)
+	if ((n = write_bytes(c, bytes, len)) == -1)
 		c->state = CLIENT_ENDED;
 	else if ((size_t)n < len) {
 		str_add(&c->out, bytes + n, len - (size_t)n);
@@ -382,38 +382,38 @@ client_answer(struct client *c, const char *bytes, size_t len)
 		    CLIENT_ENDED : CLIENT_WRITING;
 	}
 	if (!c->working)
-		client_work(c, NULL, 0);
+		take_bytes(c, NULL, 0);
 }
 
 static void
-client_on_writable(int fd, short what, void *arg)
+on_writable(int fd, short what, void *arg)
 {
 	struct client	*c = arg;
 	ssize_t		 n;
 
 	(void)fd;
 	(void)what;
-	n = client_write(c, c->out.data + c->written, c->out.len - c->written);
+	n = write_bytes(c, c->out.data + c->written, c->out.len - c->written);
 	if (n == -1) {
-		client_close(c);
+		close_client(c);
 		return;
 	}
 	c->written += (size_t)n;
 	if (c->written < c->out.len) {
 		if (event_add(&c->writable, NULL) == -1)
-			client_close(c);
+			close_client(c);
 		return;
 	}
 	str_clear(&c->out);
 	c->written = 0;
 	c->state = CLIENT_READY;
-	client_work(c, NULL, 0);
+	take_bytes(c, NULL, 0);
 }
 
 /* --- all of them --- */
 
 static void
-client_on_again(int fd, short what, void *arg)
+on_again(int fd, short what, void *arg)
 {
 	struct client	*c;
 	struct client	*last = TAILQ_LAST(&clients.list[LIST_AGAIN],
@@ -426,12 +426,12 @@ client_on_again(int fd, short what, void *arg)
 	while (!end) {
 		c = TAILQ_FIRST(&clients.list[LIST_AGAIN]);
 		end = c == last;
-		client_work(c, NULL, 0);
+		take_bytes(c, NULL, 0);
 	}
 }
 
 static void
-client_on_timer(int fd, short what, void *arg)
+on_timer(int fd, short what, void *arg)
 {
 	struct client	*c;
 	int		 i;
@@ -442,13 +442,13 @@ client_on_timer(int fd, short what, void *arg)
 	clients.timing = false;
 	for (i = clients.holding ? LIST_WRITING : 0; i < LIST_TIMED; i++) {
 		while ((c = TAILQ_FIRST(&clients.list[i])) != NULL &&
-		    clock_passed(client_deadline(c), loop_now())) {
+		    clock_passed(deadline_of(c), loop_now())) {
 			stats_add(i == LIST_IDLE ? STATS_CLOSED_IDLE :
 			    STATS_CLOSED_SLOW, 1);
-			client_close(c);
+			close_client(c);
 		}
 		if (c != NULL)
-			client_time(client_deadline(c));
+			set_timer(deadline_of(c));
 	}
 }
 
@@ -465,8 +465,8 @@ client_init(void (*request)(struct client *, const struct request *),
 	clients.most = bounds->most;
 	clients.most_buffered = bounds->buffered;
 	clients.request = request;
-	evtimer_set(&clients.timer, client_on_timer, NULL);
-	evtimer_set(&clients.again, client_on_again, NULL);
+	evtimer_set(&clients.timer, on_timer, NULL);
+	evtimer_set(&clients.again, on_again, NULL);
 }
 
 void
@@ -476,7 +476,7 @@ client_set_idle(int64_t idle_ms)
 
 	clients.ms[LIST_IDLE] = idle_ms;
 	if ((c = TAILQ_FIRST(&clients.list[LIST_IDLE])) != NULL)
-		client_time(client_deadline(c));
+		set_timer(deadline_of(c));
 }
 
 void
@@ -489,12 +489,12 @@ client_new(int fd, const struct client_peer *peer)
 	c->peer = *peer;
 	c->where = LIST_NONE;
 	str_init(&c->out);
-	event_set(&c->readable, fd, EV_READ | EV_PERSIST, client_on_readable,
+	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable,
 	    c);
-	event_set(&c->writable, fd, EV_WRITE, client_on_writable, c);
+	event_set(&c->writable, fd, EV_WRITE, on_writable, c);
 	clients.count++;
 	stats_add(STATS_CONNECTED, 1);
-	client_settle(c, false, false);
+	settle_client(c, false, false);
 }
 
 const char *
@@ -536,7 +536,7 @@ client_make_room(size_t n)
 		    (c = TAILQ_FIRST(&clients.list[order[i]])) != NULL) {
 			stats_add(i == 0 ? STATS_CLOSED_IDLE :
 			    STATS_CLOSED_SLOW, 1);
-			client_close(c);
+			close_client(c);
 			closed++;
 		}
 	return closed;
@@ -551,19 +551,19 @@ client_stop(void)
 	clients.stopping = true;
 	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		client_on_readable(c->fd, EV_READ, c);
+		on_readable(c->fd, EV_READ, c);
 	}
 	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (c->requested)
-			client_close(c);
+			close_client(c);
 	}
 	/* Those that have just come or begun a request get STOP_MS for it. */
 	for (i = LIST_IDLE; i <= LIST_BEGUN; i++) {
 		if (clients.ms[i] > STOP_MS)
 			clients.ms[i] = STOP_MS;
 		if ((c = TAILQ_FIRST(&clients.list[i])) != NULL)
-			client_time(client_deadline(c));
+			set_timer(deadline_of(c));
 	}
 }
 
@@ -589,9 +589,9 @@ client_hold(bool hold)
 			from = c->since.ns > clients.since.ns ? c->since.ns :
 			    clients.since.ns;
 			c->since.ns += now.ns - from;
-			(void)client_read(c, true);
+			(void)watch_reading(c, true);
 		}
 		if ((c = TAILQ_FIRST(&clients.list[i])) != NULL)
-			client_time(client_deadline(c));
+			set_timer(deadline_of(c));
 	}
 }

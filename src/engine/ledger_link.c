@@ -29,7 +29,7 @@ static struct {
 
 /* NULL: it is lost; the parent sends the next one. */
 static void
-ledger_use(struct channel *channel)
+use_channel(struct channel *channel)
 {
 	pending_use_channel(channel);
 	replay_channel(channel);
@@ -38,7 +38,7 @@ ledger_use(struct channel *channel)
 }
 
 static void
-ledger_link_lost(void)
+on_lost(void)
 {
 	event_del(&ledger.readable);
 	event_del(&ledger.writable);
@@ -46,12 +46,12 @@ ledger_link_lost(void)
 	ledger.channel = NULL;
 	ledger.blocked = false;
 	blocks_no_list();
-	ledger_use(NULL);
+	use_channel(NULL);
 }
 
 /* -1: it is malformed. */
 static int
-ledger_message(const struct message *m)
+on_message(const struct message *m)
 {
 	static struct msg_verdict	verdict;
 	uint64_t			number;
@@ -93,7 +93,7 @@ ledger_message(const struct message *m)
 }
 
 static void
-ledger_on_readable(int fd, short what, void *arg)
+on_readable(int fd, short what, void *arg)
 {
 	struct message	m;
 	int		r;
@@ -108,21 +108,21 @@ ledger_on_readable(int fd, short what, void *arg)
 		 */
 		if (errno != 0 && errno != EBADMSG)
 			log_fatal("channel to the ledger: %s", strerror(errno));
-		ledger_link_lost();
+		on_lost();
 		return;
 	}
 	while ((r = channel_next(ledger.channel, &m)) == 1)
-		if (ledger_message(&m) == -1) {
+		if (on_message(&m) == -1) {
 			log_error("malformed message from the ledger");
 			r = -1;
 			break;
 		}
 	if (r == -1)
-		ledger_link_lost();
+		on_lost();
 }
 
 static void
-ledger_on_writable(int fd, short what, void *arg)
+on_writable(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -184,14 +184,14 @@ ledger_set(struct channel *channel)
 	int	fd = channel_fd(channel);
 
 	if (ledger.channel != NULL)
-		ledger_link_lost();
+		on_lost();
 	ledger.channel = channel;
 	event_set(&ledger.readable, fd, EV_READ | EV_PERSIST,
-	    ledger_on_readable, NULL);
-	event_set(&ledger.writable, fd, EV_WRITE, ledger_on_writable, NULL);
+	    on_readable, NULL);
+	event_set(&ledger.writable, fd, EV_WRITE, on_writable, NULL);
 	if (event_add(&ledger.readable, NULL) == -1)
 		log_fatal("channel to the ledger: %s", strerror(errno));
-	ledger_use(channel);
+	use_channel(channel);
 }
 
 bool

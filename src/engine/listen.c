@@ -40,18 +40,18 @@ static struct {
 
 /* --- no descriptors --- */
 
-static void	listen_pause(const char *);
+static void	pause_all(const char *);
 
 /* If the kernel has no memory to watch it, tries again later. */
 static void
-listen_watch(struct listener *l)
+watch_listener(struct listener *l)
 {
 	if (!listeners.paused && event_add(&l->readable, NULL) == -1)
-		listen_pause(strerror(errno));
+		pause_all(strerror(errno));
 }
 
 static void
-listen_on_resume(int fd, short what, void *arg)
+on_resume(int fd, short what, void *arg)
 {
 	struct listener	*l;
 
@@ -60,12 +60,12 @@ listen_on_resume(int fd, short what, void *arg)
 	(void)arg;
 	listeners.paused = false;
 	TAILQ_FOREACH(l, &listeners.list, entry)
-		listen_watch(l);
+		watch_listener(l);
 }
 
 /* Stops accepting for a moment; clients wait in the queue. */
 static void
-listen_pause(const char *why)
+pause_all(const char *why)
 {
 	static const struct timeval	later = { 0, 200 * 1000 };
 	static struct log_limit		limit;
@@ -84,14 +84,14 @@ listen_pause(const char *why)
 }
 
 static bool
-listen_room(const char *why)
+have_room(const char *why)
 {
 	static struct log_limit	limit;
 	unsigned int		suppressed;
 	size_t			closed;
 
 	if ((closed = client_make_room(ROOM)) == 0) {
-		listen_pause(why);
+		pause_all(why);
 		return false;
 	}
 	if (log_allowed(&limit, 60, &suppressed))
@@ -103,7 +103,7 @@ listen_room(const char *why)
 /* --- who comes --- */
 
 static bool
-listen_allowed(const struct client_peer *peer)
+is_allowed(const struct client_peer *peer)
 {
 	static struct log_limit	limit;
 	char			text[ADDR_TEXT_MAX];
@@ -121,14 +121,14 @@ listen_allowed(const struct client_peer *peer)
 }
 
 static bool
-listen_is_control(const struct listener *l)
+is_control(const struct listener *l)
 {
 	return l->about.kind == LISTENER_CONTROL ||
 	    l->about.kind == LISTENER_OPERATOR;
 }
 
 static void
-listen_welcome(const struct listener *l, int fd,
+welcome_client(const struct listener *l, int fd,
     const struct sockaddr_storage *ss)
 {
 	struct client_peer	peer;
@@ -136,7 +136,7 @@ listen_welcome(const struct listener *l, int fd,
 	struct sockaddr_in6	sin6;
 	char			text[INET6_ADDRSTRLEN] = "";
 
-	if (listen_is_control(l)) {
+	if (is_control(l)) {
 		control_new(fd, l->about.kind == LISTENER_OPERATOR);
 		return;
 	}
@@ -152,14 +152,14 @@ listen_welcome(const struct listener *l, int fd,
 	}
 	if (addr_parse(&peer.addr, text, strlen(text)) == -1)
 		peer.addr.bits = 0;
-	if (l->about.kind == LISTENER_TCP && !listen_allowed(&peer))
+	if (l->about.kind == LISTENER_TCP && !is_allowed(&peer))
 		close(fd);
 	else
 		client_new(fd, &peer);
 }
 
 static void
-listen_on_readable(int lfd, short what, void *arg)
+on_readable(int lfd, short what, void *arg)
 {
 	struct listener		*l = arg;
 	struct sockaddr_storage	 ss;
@@ -169,9 +169,9 @@ listen_on_readable(int lfd, short what, void *arg)
 
 	(void)what;
 	for (n = 0; n < ACCEPT_MOST; n++) {
-		if (!listen_is_control(l) && client_full() &&
+		if (!is_control(l) && client_full() &&
 		    (!waits ||
-		    !listen_room("as many clients as there may be")))
+		    !have_room("as many clients as there may be")))
 			return;
 		len = sizeof(ss);
 		ss.ss_family = AF_UNSPEC;
@@ -179,7 +179,7 @@ listen_on_readable(int lfd, short what, void *arg)
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1) {
 			waits = false;
-			listen_welcome(l, fd, &ss);
+			welcome_client(l, fd, &ss);
 			continue;
 		}
 		error = errno;
@@ -190,10 +190,10 @@ listen_on_readable(int lfd, short what, void *arg)
 			 * A full descriptor table is an error even if no client
 			 * waits, and idle clients are closed only for another.
 			 */
-			if (waits && listen_room(strerror(error)))
+			if (waits && have_room(strerror(error)))
 				continue;
 		} else if (error != EAGAIN)
-			listen_pause(strerror(error));
+			pause_all(strerror(error));
 		return;
 	}
 }
@@ -201,7 +201,7 @@ listen_on_readable(int lfd, short what, void *arg)
 /* --- the sockets --- */
 
 static void
-listen_free(struct listener *l)
+free_listener(struct listener *l)
 {
 	TAILQ_REMOVE(&listeners.list, l, entry);
 	event_del(&l->readable);
@@ -225,10 +225,10 @@ listen_add(int fd, const struct msg_listener *about)
 	l = alloc_zero(1, sizeof(*l));
 	l->fd = fd;
 	l->about = *about;
-	event_set(&l->readable, fd, EV_READ | EV_PERSIST, listen_on_readable,
+	event_set(&l->readable, fd, EV_READ | EV_PERSIST, on_readable,
 	    l);
 	TAILQ_INSERT_TAIL(&listeners.list, l, entry);
-	listen_watch(l);
+	watch_listener(l);
 }
 
 void
@@ -238,7 +238,7 @@ listen_end(uint32_t number)
 
 	TAILQ_FOREACH(l, &listeners.list, entry)
 		if (l->about.number == number) {
-			listen_free(l);
+			free_listener(l);
 			return;
 		}
 }
@@ -255,12 +255,12 @@ listen_stop(void)
 	struct listener	*l;
 
 	while ((l = TAILQ_FIRST(&listeners.list)) != NULL)
-		listen_free(l);
+		free_listener(l);
 }
 
 void
 listen_init(void)
 {
 	TAILQ_INIT(&listeners.list);
-	evtimer_set(&listeners.resume, listen_on_resume, NULL);
+	evtimer_set(&listeners.resume, on_resume, NULL);
 }

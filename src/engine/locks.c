@@ -25,7 +25,7 @@ static struct {
 } locks;
 
 static void
-locks_copy(struct override *to, const struct override *o)
+copy_lock(struct override *to, const struct override *o)
 {
 	*to = *o;
 	to->id = alloc_copy(o->id, o->idlen);
@@ -35,7 +35,7 @@ locks_copy(struct override *to, const struct override *o)
 }
 
 static void
-locks_clear(struct override *o)
+clear_lock(struct override *o)
 {
 	free((void *)(uintptr_t)o->id);
 	free((void *)(uintptr_t)o->who);
@@ -113,8 +113,8 @@ locks_on_answer(const struct message *m)
 	if (msg_overridden_get(&answer, m->payload, m->len) == -1 ||
 	    answer.result != OVERRIDE_DONE)
 		return true;
-	locks_clear(&l->lock);
-	locks_clear(&l->record);
+	clear_lock(&l->lock);
+	clear_lock(&l->record);
 	*l = locks.list[--locks.n];
 	locks.recorded++;
 	if (locks.n == 0) {
@@ -133,7 +133,7 @@ locks_on_answer(const struct message *m)
  * lock holds or because none does, and from the verdict what it says of them.
  */
 static void
-locks_strip(struct msg_charge *charge, struct msg_verdict *v)
+strip_charge(struct msg_charge *charge, struct msg_verdict *v)
 {
 	struct msg_verdict	old = *v;
 	uint32_t		*const to[] = { &v->over, &v->shadowed,
@@ -182,11 +182,11 @@ locks_decide(struct memory *memory, struct msg_charge *charge, int64_t now,
 			continue;
 		l = &locks.list[locks.n++];
 		l->number = 0;
-		locks_copy(&l->lock, &hits[i].lock);
-		locks_copy(&l->record, &hits[i].record);
+		copy_lock(&l->lock, &hits[i].lock);
+		copy_lock(&l->record, &hits[i].record);
 	}
 	if (charge->pass != 0 && v->verdict == VERDICT_REFUSED)
 		v->verdict = VERDICT_BLOCKED;
 	else if (v->verdict == VERDICT_ACCEPTED)
-		locks_strip(charge, v);
+		strip_charge(charge, v);
 }

@@ -55,7 +55,7 @@ struct hit {
 /* --- as many lines as a log can bear --- */
 
 static void
-maillog_sum(void)
+log_sums(void)
 {
 	static const struct timeval	second = { 1, 0 };
 
@@ -64,28 +64,28 @@ maillog_sum(void)
 }
 
 static void
-maillog_on_sums(int fd, short what, void *arg)
+on_sums(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
 	if (budget_sum_up(loop_now()))
-		maillog_sum();
+		log_sums();
 }
 
 static bool
-maillog_may(const char *kind, const void *id, size_t idlen)
+may_log(const char *kind, const void *id, size_t idlen)
 {
 	if (budget_line(kind, id, idlen, loop_now()))
 		return true;
-	maillog_sum();
+	log_sums();
 	return false;
 }
 
 /* --- decisions --- */
 
 static void
-maillog_cut(char *dst, size_t size, const struct request *req,
+cut_value(char *dst, size_t size, const struct request *req,
     enum request_attribute attr)
 {
 	str_printable(dst, size, req->attr[attr].len > 0 ?
@@ -128,7 +128,7 @@ maillog_about(struct maillog_about *about, const struct request *req,
 
 /* Appends a value: printable, and unable to imitate the field after it. */
 static void
-maillog_value(struct str *line, const char *bytes, size_t len, size_t most,
+add_bytes(struct str *line, const char *bytes, size_t len, size_t most,
     char behind)
 {
 	char		 text[ID_SHOWN];
@@ -143,28 +143,28 @@ maillog_value(struct str *line, const char *bytes, size_t len, size_t most,
 }
 
 static void
-maillog_add(struct str *line, const char *name, const struct maillog_value *v)
+add_field(struct str *line, const char *name, const struct maillog_value *v)
 {
 	str_addf(line, " %s=", name);
-	maillog_value(line, v->bytes, v->len, BYTES_SHOWN, ' ');
+	add_bytes(line, v->bytes, v->len, BYTES_SHOWN, ' ');
 }
 
 static void
-maillog_address(struct str *line, const char *name,
+add_address(struct str *line, const char *name,
     const struct maillog_value *v)
 {
 	str_addf(line, " %s=<", name);
-	maillog_value(line, v->bytes, v->len, BYTES_SHOWN, '>');
+	add_bytes(line, v->bytes, v->len, BYTES_SHOWN, '>');
 	str_addc(line, '>');
 }
 
 /* " id=<...> key=... rule=..." */
 static void
-maillog_whose(struct str *line, const struct settings *s,
+add_id(struct str *line, const struct settings *s,
     const struct msg_charge_key *key, const struct maillog_about *about)
 {
 	str_adds(line, " id=<");
-	maillog_value(line, key->id, key->idlen, ID_SHOWN, '>');
+	add_bytes(line, key->id, key->idlen, ID_SHOWN, '>');
 	str_adds(line, "> key=");
 	apply_key_name(line, s, key, about->identity);
 	if (key->rule < s->nrules)
@@ -173,31 +173,31 @@ maillog_whose(struct str *line, const struct settings *s,
 
 /* " sasl_username=... from=<...> to=<...> nrcpt=... client=..." */
 static void
-maillog_mail(struct str *line, const struct maillog_about *about)
+add_mail(struct str *line, const struct maillog_about *about)
 {
-	maillog_add(line, "sasl_username", &about->login);
-	maillog_address(line, "from", &about->sender);
+	add_field(line, "sasl_username", &about->login);
+	add_address(line, "from", &about->sender);
 	/* At DATA Postfix names one recipient only. */
 	if (about->recipient.len > 0)
-		maillog_address(line, "to", &about->recipient);
+		add_address(line, "to", &about->recipient);
 	if (about->nrecipients.len > 0)
-		maillog_add(line, "nrcpt", &about->nrecipients);
-	maillog_add(line, "client", &about->client);
+		add_field(line, "nrcpt", &about->nrecipients);
+	add_field(line, "client", &about->client);
 }
 
 /* " state=... queue_id=..."; the instance until there is a queue id. */
 static void
-maillog_which(struct str *line, const struct msg_charge *charge,
+add_identity(struct str *line, const struct msg_charge *charge,
     const struct maillog_about *about)
 {
 	str_adds(line, " state=");
-	maillog_value(line, charge->state, charge->statelen, BYTES_SHOWN, ' ');
+	add_bytes(line, charge->state, charge->statelen, BYTES_SHOWN, ' ');
 	if (about->queue_id.len > 0) {
-		maillog_add(line, "queue_id", &about->queue_id);
+		add_field(line, "queue_id", &about->queue_id);
 		return;
 	}
 	str_adds(line, " instance=");
-	maillog_value(line, charge->instance, charge->instancelen, BYTES_SHOWN,
+	add_bytes(line, charge->instance, charge->instancelen, BYTES_SHOWN,
 	    ' ');
 }
 
@@ -243,18 +243,18 @@ event_hit(const struct hit *h, const struct settings *s,
 
 /* `more` is a text before the mail, `how` one behind it or NULL. */
 static void
-maillog_hit(const struct hit *h, const char *more, const struct settings *s,
+log_hit(const struct hit *h, const char *more, const struct settings *s,
     const struct msg_charge *charge, const struct maillog_about *about,
     const char *how)
 {
 	struct str	line;
 
-	if (!maillog_may(h->word, h->key->id, h->key->idlen))
+	if (!may_log(h->word, h->key->id, h->key->idlen))
 		return;
 	if (events_wanted())
 		event_hit(h, s, charge, about);
 	str_init(&line);
-	maillog_whose(&line, s, h->key, about);
+	add_id(&line, s, h->key, about);
 	str_addf(&line, " n=%" PRId64, h->key->amount);
 	if (h->limit.seconds > 0)
 		str_addf(&line, " limit=%" PRId64 "/%" PRId64, h->limit.mails,
@@ -262,8 +262,8 @@ maillog_hit(const struct hit *h, const char *more, const struct settings *s,
 	else
 		str_addf(&line, " max_per_mail=%" PRId64, h->limit.mails);
 	str_addf(&line, " used=%" PRId64 "%s", h->used, more);
-	maillog_mail(&line, about);
-	maillog_which(&line, charge, about);
+	add_mail(&line, about);
+	add_identity(&line, charge, about);
 	if (how != NULL)
 		str_addf(&line, " (%s)", how);
 	log_notice("%s:%s", h->word, line.data);
@@ -272,7 +272,7 @@ maillog_hit(const struct hit *h, const char *more, const struct settings *s,
 
 /* The window that the verdict names. */
 static void
-maillog_limit(const char *word, const struct settings *s,
+log_limits(const char *word, const struct settings *s,
     const struct msg_charge *charge, const struct maillog_about *about,
     const struct msg_verdict *v, const char *how)
 {
@@ -288,7 +288,7 @@ maillog_limit(const char *word, const struct settings *s,
 		    v->retry_after, v->never ? " never=1" : "");
 	else if (v->never)
 		strlcpy(more, " never=1", sizeof(more));
-	maillog_hit(&hit, more, s, charge, about, how);
+	log_hit(&hit, more, s, charge, about, how);
 }
 
 /*
@@ -296,7 +296,7 @@ maillog_limit(const char *word, const struct settings *s,
  * those that reached warn_at.
  */
 static void
-maillog_keys(const struct settings *s, const struct msg_charge *charge,
+log_keys(const struct settings *s, const struct msg_charge *charge,
     const struct maillog_about *about, const struct msg_verdict *v,
     uint32_t bits, bool shadow)
 {
@@ -312,13 +312,13 @@ maillog_keys(const struct settings *s, const struct msg_charge *charge,
 		hit.key = &charge->keys[i];
 		hit.limit = v->full[i].limit;
 		hit.used = v->full[i].used;
-		maillog_hit(&hit, "", s, charge, about, NULL);
+		log_hit(&hit, "", s, charge, about, NULL);
 	}
 }
 
 /* Logs a line for each key whose bit is set: what its hit locks, or would. */
 static void
-maillog_locks(const struct settings *s, const struct msg_charge *charge,
+log_locks(const struct settings *s, const struct msg_charge *charge,
     const struct maillog_about *about, const struct msg_verdict *v,
     uint32_t bits, const char *word)
 {
@@ -329,11 +329,11 @@ maillog_locks(const struct settings *s, const struct msg_charge *charge,
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
 		if ((bits & UINT32_C(1) << i) == 0 ||
-		    !maillog_may(word, key->lock.id, key->lock.idlen))
+		    !may_log(word, key->lock.id, key->lock.idlen))
 			continue;
 		str_init(&line);
 		str_adds(&line, " what=<");
-		maillog_value(&line, key->lock.id, key->lock.idlen, ID_SHOWN,
+		add_bytes(&line, key->lock.id, key->lock.idlen, ID_SHOWN,
 		    '>');
 		str_addc(&line, '>');
 		if (bits == v->locked) {
@@ -348,16 +348,16 @@ maillog_locks(const struct settings *s, const struct msg_charge *charge,
 			events_add("locked", &fields);
 			str_clear(&fields);
 		}
-		maillog_whose(&line, s, key, about);
-		maillog_mail(&line, about);
-		maillog_which(&line, charge, about);
+		add_id(&line, s, key, about);
+		add_mail(&line, about);
+		add_identity(&line, charge, about);
 		log_notice("%s:%s", word, line.data);
 		str_clear(&line);
 	}
 }
 
 static void
-maillog_debug(const struct settings *s, const struct msg_charge *charge,
+log_details(const struct settings *s, const struct msg_charge *charge,
     const struct maillog_about *about, const struct msg_verdict *v,
     const char *how)
 {
@@ -366,12 +366,12 @@ maillog_debug(const struct settings *s, const struct msg_charge *charge,
 
 	for (i = 0; i < charge->nkeys; i++) {
 		str_init(&line);
-		maillog_whose(&line, s, &charge->keys[i], about);
+		add_id(&line, s, &charge->keys[i], about);
 		str_addf(&line, " n=%" PRId64, charge->keys[i].amount);
 		if (i < v->ncharged)
 			str_addf(&line, " charged=%" PRId64, v->charged[i]);
-		maillog_mail(&line, about);
-		maillog_which(&line, charge, about);
+		add_mail(&line, about);
+		add_identity(&line, charge, about);
 		if (about->exempt)
 			str_adds(&line, " exempt=1");
 		if (how != NULL)
@@ -388,24 +388,24 @@ maillog_verdict(const struct settings *s, const struct msg_charge *charge,
     const char *how)
 {
 	if (v->verdict == VERDICT_REFUSED)
-		maillog_limit("refused", s, charge, about, v, how);
+		log_limits("refused", s, charge, about, v, how);
 	else if (log_debugging())
-		maillog_debug(s, charge, about, v, how);
+		log_details(s, charge, about, v, how);
 	if (v->over != 0)
-		maillog_limit("accepted over its limit", s, charge, about, v,
+		log_limits("accepted over its limit", s, charge, about, v,
 		    how);
 	if (v->shadowed != 0)
-		maillog_keys(s, charge, about, v, v->shadowed, true);
+		log_keys(s, charge, about, v, v->shadowed, true);
 	if (v->locked != 0)
-		maillog_locks(s, charge, about, v, v->locked, "locked");
+		log_locks(s, charge, about, v, v->locked, "locked");
 	if (v->would_lock != 0)
-		maillog_locks(s, charge, about, v, v->would_lock, "would lock");
+		log_locks(s, charge, about, v, v->would_lock, "would lock");
 	if (v->unlocked != 0)
-		maillog_locks(s, charge, about, v, v->unlocked,
+		log_locks(s, charge, about, v, v->unlocked,
 		    "not locked, the rule has set 100 locks in ten minutes");
 	/* The key's fullest window is logged. */
 	if ((v->warned & ~v->shadowed) != 0)
-		maillog_keys(s, charge, about, v, v->warned & ~v->shadowed,
+		log_keys(s, charge, about, v, v->warned & ~v->shadowed,
 		    false);
 }
 
@@ -415,8 +415,8 @@ maillog_blocked(const struct maillog_about *about, const struct override *block)
 	struct str	line, fields;
 
 	/* A block that has just ended has no name. */
-	if (block != NULL ? !maillog_may("blocked", block->id, block->idlen) :
-	    !maillog_may("blocked", about->login.bytes, about->login.len))
+	if (block != NULL ? !may_log("blocked", block->id, block->idlen) :
+	    !may_log("blocked", about->login.bytes, about->login.len))
 		return;
 	str_init(&line);
 	str_init(&fields);
@@ -424,22 +424,22 @@ maillog_blocked(const struct maillog_about *about, const struct override *block)
 		reply_bytes(&fields, "id", block->id, block->idlen);
 		reply_until(&fields, block->until);
 		str_adds(&line, " by=<");
-		maillog_value(&line, block->id, block->idlen, ID_SHOWN, '>');
+		add_bytes(&line, block->id, block->idlen, ID_SHOWN, '>');
 		if (block->until == OVERRIDE_FOREVER)
 			str_adds(&line, "> until=forever");
 		else
 			str_addf(&line, "> until=%" PRId64, block->until);
 		if (block->kind == OVERRIDE_LOCK) {
 			str_adds(&line, " rule=");
-			maillog_value(&line, block->who, block->wholen,
+			add_bytes(&line, block->who, block->wholen,
 			    ID_SHOWN, ' ');
 		}
 	}
 	event_about(&fields, about);
 	events_add("blocked", &fields);
 	str_clear(&fields);
-	maillog_mail(&line, about);
-	maillog_add(&line, "queue_id", &about->queue_id);
+	add_mail(&line, about);
+	add_field(&line, "queue_id", &about->queue_id);
 	log_notice("blocked:%s", line.data);
 	str_clear(&line);
 }
@@ -481,9 +481,9 @@ maillog_bad_count(const struct request *req)
 
 	if (!log_allowed(&limit, 10, &suppressed))
 		return;
-	maillog_cut(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
-	maillog_cut(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
-	maillog_cut(instance, sizeof(instance), req, ATTR_INSTANCE);
+	cut_value(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
+	cut_value(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
+	cut_value(instance, sizeof(instance), req, ATTR_INSTANCE);
 	log_warning("recipient_count=%s is not a number, counted as 1: "
 	    "client=%s instance=%s (%u more before)", count, client, instance,
 	    suppressed);
@@ -492,7 +492,7 @@ maillog_bad_count(const struct request *req)
 /* --- the hint --- */
 
 static void
-maillog_on_hint(int fd, short what, void *arg)
+on_hint(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -509,7 +509,7 @@ maillog_on_hint(int fd, short what, void *arg)
  * Hints for each rule that counts at none of the stages at which Postfix asks.
  */
 static void
-maillog_stage_rules(const struct settings *s, uint32_t rules)
+log_stage_rules(const struct settings *s, uint32_t rules)
 {
 	struct str	line;
 	size_t		i;
@@ -539,7 +539,7 @@ maillog_stage(const struct settings *s, uint32_t rules)
 	struct mono			now = loop_now();
 
 	if (clock_passed(tell.rules_quiet, now))
-		maillog_stage_rules(s, rules);
+		log_stage_rules(s, rules);
 	if (rules != 0) {
 		/* One request that counts is enough for an hour. */
 		tell.waiting = false;
@@ -578,6 +578,6 @@ void
 maillog_init(void)
 {
 	str_init(&tell.line);
-	evtimer_set(&tell.sums, maillog_on_sums, NULL);
-	evtimer_set(&tell.hint, maillog_on_hint, NULL);
+	evtimer_set(&tell.sums, on_sums, NULL);
+	evtimer_set(&tell.hint, on_hint, NULL);
 }

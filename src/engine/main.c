@@ -54,7 +54,7 @@ static struct {
 /* --- settings --- */
 
 static void
-engine_use(struct settings *fresh)
+use_settings(struct settings *fresh)
 {
 	struct policy	*old = engine.policy;
 	size_t		 i, j;
@@ -84,7 +84,7 @@ engine_use(struct settings *fresh)
 /* --- the parent --- */
 
 static void
-engine_on_stop_timer(int fd, short what, void *arg)
+on_stop_timer(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -94,7 +94,7 @@ engine_on_stop_timer(int fd, short what, void *arg)
 
 /* Answers the requests that were read, then ends. */
 static void
-engine_stop(void)
+stop_engine(void)
 {
 	static const struct timeval	most = { STOP_SECONDS, 0 };
 
@@ -112,7 +112,7 @@ engine_stop(void)
 
 /* The end of a reload, by policyctl or by SIGHUP. Its last line sums it up. */
 static void
-engine_on_task_done(const struct message *m)
+on_task_done(const struct message *m)
 {
 	static struct msg_task_done	 done;
 	struct str			 fields;
@@ -133,7 +133,7 @@ engine_on_task_done(const struct message *m)
 }
 
 static void
-engine_on_message(const struct message *m)
+on_message(const struct message *m)
 {
 	struct settings		*fresh = NULL;
 	struct msg_listener	 about;
@@ -162,13 +162,13 @@ engine_on_message(const struct message *m)
 			listen_end((uint32_t)number);
 		return;
 	case MSG_STOP:
-		engine_stop();
+		stop_engine();
 		return;
 	case MSG_ALIVE_WANTED:
 		channel_signal(engine.start.parent, MSG_ALIVE, 0);
 		return;
 	case MSG_TASK_DONE:
-		engine_on_task_done(m);
+		on_task_done(m);
 		/* FALLTHROUGH */
 	case MSG_STATE:
 		if (control_on_parent(m) == -1)
@@ -178,14 +178,14 @@ engine_on_message(const struct message *m)
 		if (role_message(&engine.start, m, &fresh) == -1)
 			log_fatal("malformed message from the parent");
 		if (fresh != NULL) {
-			engine_use(fresh);
+			use_settings(fresh);
 			role_taken(&engine.start);
 		}
 	}
 }
 
 static void
-engine_on_parent(int fd, short what, void *arg)
+on_parent(int fd, short what, void *arg)
 {
 	struct message	m;
 	int		r;
@@ -197,7 +197,7 @@ engine_on_parent(int fd, short what, void *arg)
 	if (channel_read(engine.start.parent) == -1)
 		exit(0);
 	while ((r = channel_next(engine.start.parent, &m)) == 1)
-		engine_on_message(&m);
+		on_message(&m);
 	if (r == -1)
 		log_fatal("the parent's channel cannot be trusted");
 }
@@ -206,7 +206,7 @@ engine_on_parent(int fd, short what, void *arg)
 
 /* One descriptor for each client, after the reserve for everything else. */
 static size_t
-engine_clients_most(void)
+most_clients(void)
 {
 	struct rlimit	limit;
 
@@ -227,7 +227,7 @@ engine_clients_most(void)
  * socket.
  */
 static void
-engine_on_silence(int fd, short what, void *arg)
+on_silence(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -237,14 +237,14 @@ engine_on_silence(int fd, short what, void *arg)
 }
 
 static void
-engine_set_up(void)
+set_up(void)
 {
 	static const struct timeval	 hour = { 3600, 0 };
 	struct role_start	*start = &engine.start;
 	struct client_bounds	 bounds = {
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
-		.most = engine_clients_most(),
+		.most = most_clients(),
 		.buffered = CLIENTS_BUFFERED
 	};
 	size_t			 i;
@@ -263,13 +263,13 @@ engine_set_up(void)
 	control_init(start->identity.drop ? 0 : geteuid(), start->parent,
 	    command_find);
 	ledger_init(control_on_ledger, respond_on_late);
-	engine_use(start->settings);
+	use_settings(start->settings);
 	start->settings = NULL;
-	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);
-	evtimer_set(&engine.silence, engine_on_silence, NULL);
+	evtimer_set(&engine.stop, on_stop_timer, NULL);
+	evtimer_set(&engine.silence, on_silence, NULL);
 	evtimer_add(&engine.silence, &hour);
 	event_set(&engine.parent, channel_fd(start->parent),
-	    EV_READ | EV_PERSIST, engine_on_parent, NULL);
+	    EV_READ | EV_PERSIST, on_parent, NULL);
 	event_add(&engine.parent, NULL);
 	if (start->peer != NULL)
 		ledger_set(start->peer);
@@ -286,7 +286,7 @@ main(void)
 	};
 
 	role_begin(&engine.start, ROLE_ENGINE, "engine");
-	engine_set_up();
+	set_up();
 	role_lock(&engine.start, &needs);
 	role_ready(&engine.start);
 	while (!engine.done) {

@@ -129,7 +129,7 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 /* --- the bound --- */
 
 static void
-memory_trim(struct memory *m)
+trim_ids(struct memory *m)
 {
 	while (memory_bytes(m) > m->max && !TAILQ_EMPTY(&m->recent))
 		id_free(m, TAILQ_FIRST(&m->recent));
@@ -173,14 +173,14 @@ memory_rename(struct memory *m, const char *was, const char *name)
 		id_weigh(m, id);
 	}
 	str_clear(&fresh);
-	memory_trim(m);
+	trim_ids(m);
 }
 
 /* --- charges --- */
 
 /* Finds what the instance was charged, or when the value was last seen. */
 static void
-memory_know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
+know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
 {
 	const struct msg_charge_key	*key = &charge->keys[i];
 	struct decision_key		*k = &m->decision.key[i];
@@ -212,7 +212,7 @@ memory_know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
 
 /* Fills in what is known of a charge. */
 static struct decision *
-memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
+know_charge(struct memory *m, const struct msg_charge *charge, int64_t now)
 {
 	static const struct window	 empty;
 	struct decision			*d = &m->decision;
@@ -236,13 +236,13 @@ memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 		k->window = id != NULL ? &id->window : &empty;
 		if (id != NULL)
 			k->wait = id->wait;
-		memory_know_keys(m, charge, i);
+		know_keys(m, charge, i);
 	}
 	return d;
 }
 
 static void
-memory_put(struct memory *m, const struct msg_charge *charge,
+put_record(struct memory *m, const struct msg_charge *charge,
     const struct decision_record *r)
 {
 	const struct msg_charge_key	*key = &charge->keys[r->key];
@@ -268,7 +268,7 @@ memory_put(struct memory *m, const struct msg_charge *charge,
 
 /* Records the amounts of the decision. */
 static void
-memory_record(struct memory *m, const struct msg_charge *charge,
+record_charge(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v)
 {
 	struct decision_record		 list[DECISION_RECORDS_MAX];
@@ -279,7 +279,7 @@ memory_record(struct memory *m, const struct msg_charge *charge,
 
 	n = decision_records(d, list);
 	for (i = 0; i < n; i++)
-		memory_put(m, charge, &list[i]);
+		put_record(m, charge, &list[i]);
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
 		if (!decision_counts(key, v->passed))
@@ -298,7 +298,7 @@ memory_record(struct memory *m, const struct msg_charge *charge,
 
 /* CHARGE_EACH: a refusal takes back what the instance was charged. */
 static void
-memory_take_back(struct memory *m, const struct msg_charge *charge)
+take_back(struct memory *m, const struct msg_charge *charge)
 {
 	struct decision_record	r = { 0 };
 	int64_t			before, amount;
@@ -310,7 +310,7 @@ memory_take_back(struct memory *m, const struct msg_charge *charge)
 		    instance_any(m->instances, m->keys[r.key].instance, before,
 		    &r.date, &amount)) {
 			r.amount = -amount;
-			memory_put(m, charge, &r);
+			put_record(m, charge, &r);
 		}
 }
 
@@ -320,7 +320,7 @@ void
 memory_again(struct memory *m, const struct msg_charge *charge,
     struct msg_verdict *v, int64_t now)
 {
-	struct decision	*d = memory_know(m, charge, now);
+	struct decision	*d = know_charge(m, charge, now);
 	size_t		 i;
 
 	decision_amounts(d);
@@ -333,7 +333,7 @@ void
 memory_learn(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now)
 {
-	struct decision			*d = memory_know(m, charge, now);
+	struct decision			*d = know_charge(m, charge, now);
 	const struct msg_charge_key	*key;
 	struct decision_wait		*wait;
 	size_t				 i;
@@ -341,7 +341,7 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 	if (v->verdict == VERDICT_ACCEPTED) {
 		for (i = 0; i < charge->nkeys; i++)
 			d->key[i].amount = i < v->ncharged ? v->charged[i] : 0;
-		memory_record(m, charge, v);
+		record_charge(m, charge, v);
 	}
 	/* Which keys had no room, whether they refused or are soft. */
 	for (i = 0; i < charge->nkeys && !v->per_mail; i++) {
@@ -356,22 +356,22 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 		wait->limit = v->full[i].limit;
 	}
 	if (decision_takes_back(d, v))
-		memory_take_back(m, charge);
-	memory_trim(m);
+		take_back(m, charge);
+	trim_ids(m);
 }
 
 void
 memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
     struct msg_verdict *v)
 {
-	struct decision	*d = memory_know(m, charge, now);
+	struct decision	*d = know_charge(m, charge, now);
 
 	decision_make(d, v);
 	if (v->verdict == VERDICT_ACCEPTED)
-		memory_record(m, charge, v);
+		record_charge(m, charge, v);
 	else if (decision_takes_back(d, v))
-		memory_take_back(m, charge);
-	memory_trim(m);
+		take_back(m, charge);
+	trim_ids(m);
 }
 
 size_t
@@ -385,7 +385,7 @@ void
 memory_weigh(struct memory *m, const struct msg_charge *charge, int64_t now,
     struct msg_weighed *answer)
 {
-	struct decision	*d = memory_know(m, charge, now);
+	struct decision	*d = know_charge(m, charge, now);
 
 	decision_make(d, &answer->verdict);
 	decision_weigh(d, answer);
@@ -474,7 +474,7 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 	for (i = 0; i < charge->nkeys; i++)
 		if (charge->keys[i].kind == CHARGE_DISTINCT)
 			return false;
-	d = memory_know(m, charge, now);
+	d = know_charge(m, charge, now);
 	decision_amounts(d);
 	*right = *v;
 	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {

@@ -40,7 +40,7 @@ static struct {
  * timer stays as it is.
  */
 static void
-pending_time(struct mono deadline)
+set_timer(struct mono deadline)
 {
 	struct timeval	tv;
 	int		ms;
@@ -58,7 +58,7 @@ pending_time(struct mono deadline)
 /* --- slots --- */
 
 static struct pending *
-pending_take(void)
+take_free(void)
 {
 	struct pending	*p;
 	size_t		 i;
@@ -82,7 +82,7 @@ pending_take(void)
 
 /* Answers, and frees the slot. */
 static void
-pending_settle(struct pending *p, const struct msg_verdict *verdict)
+settle_request(struct pending *p, const struct msg_verdict *verdict)
 {
 	struct policy	*policy = p->policy;
 
@@ -104,7 +104,7 @@ pending_settle(struct pending *p, const struct msg_verdict *verdict)
 static const struct msg_verdict	none = { .verdict = VERDICT_UNAVAILABLE };
 
 static void
-pending_on_timer(int fd, short what, void *arg)
+on_timer(int fd, short what, void *arg)
 {
 	struct pending	*p;
 
@@ -114,9 +114,9 @@ pending_on_timer(int fd, short what, void *arg)
 	pending.timing = false;
 	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL &&
 	    clock_passed(p->deadline, loop_now()))
-		pending_settle(p, &none);
+		settle_request(p, &none);
 	if (p != NULL)
-		pending_time(p->deadline);
+		set_timer(p->deadline);
 }
 
 void
@@ -125,7 +125,7 @@ pending_give_up(void)
 	struct pending	*p;
 
 	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL)
-		pending_settle(p, &none);
+		settle_request(p, &none);
 }
 
 /* --- the ledger --- */
@@ -176,7 +176,7 @@ void
 pending_add(struct client *client, struct policy *policy,
     const struct request *req, struct applied *a)
 {
-	struct pending	*p = pending_take();
+	struct pending	*p = take_free();
 	struct mono	 now = loop_now(), deadline;
 	int64_t		 timeout = policy->settings->db_timeout;
 
@@ -213,7 +213,7 @@ pending_add(struct client *client, struct policy *policy,
 	TAILQ_INSERT_TAIL(&pending.waiting, p, entry);
 	if (pending.unsent == NULL)
 		pending.unsent = p;
-	pending_time(deadline);
+	set_timer(deadline);
 }
 
 bool
@@ -227,7 +227,7 @@ pending_verdict(uint64_t request, const struct msg_verdict *verdict)
 	p = pending.slots[index];
 	if (!p->used || p->number != request)
 		return false;
-	pending_settle(p, verdict);
+	settle_request(p, verdict);
 	return true;
 }
 
@@ -272,5 +272,5 @@ pending_init(void (*answer)(struct pending *, const struct msg_verdict *))
 	TAILQ_INIT(&pending.unused);
 	pending.answer = answer;
 	pending.lost = loop_now();
-	evtimer_set(&pending.timer, pending_on_timer, NULL);
+	evtimer_set(&pending.timer, on_timer, NULL);
 }

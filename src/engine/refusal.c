@@ -59,7 +59,7 @@ static struct {
 /* --- those that wait --- */
 
 static void
-refusal_drop(struct entry *e)
+drop_entry(struct entry *e)
 {
 	if (refusal.unsent == e)
 		refusal.unsent = TAILQ_NEXT(e, entry);
@@ -75,7 +75,7 @@ refusal_drop(struct entry *e)
 
 /* A number is given when it is queued, so that the list stays in order. */
 static void
-refusal_queue(struct msg_refusal *m)
+queue_refusal(struct msg_refusal *m)
 {
 	struct entry	*e;
 
@@ -84,7 +84,7 @@ refusal_queue(struct msg_refusal *m)
 		TAILQ_FOREACH(e, &refusal.list, entry)
 			if (refusal.more == 0 || !e->first)
 				break;
-		refusal_drop(e);
+		drop_entry(e);
 	}
 	e = alloc_zero(1, sizeof(*e));
 	e->number = m->number = ++refusal.number;
@@ -128,13 +128,13 @@ refusal_kept(int64_t number)
 
 	while ((e = TAILQ_FIRST(&refusal.list)) != NULL &&
 	    e != refusal.unsent && e->number <= number)
-		refusal_drop(e);
+		drop_entry(e);
 }
 
 /* --- which are kept --- */
 
 static int
-refusal_same(const struct map_node *node, const void *key, size_t len)
+same_subject(const struct map_node *node, const void *key, size_t len)
 {
 	const struct subject	*s = (const struct subject *)node;
 
@@ -142,7 +142,7 @@ refusal_same(const struct map_node *node, const void *key, size_t len)
 }
 
 static void
-refusal_sum(struct subject *s)
+sum_up(struct subject *s)
 {
 	struct msg_refusal	m;
 
@@ -150,47 +150,47 @@ refusal_sum(struct subject *s)
 	    s->payload.len) == -1)
 		return;
 	m.times = s->times;
-	refusal_queue(&m);
+	queue_refusal(&m);
 	str_clear(&s->payload);
 	s->times = 0;
 }
 
 static void
-refusal_on_settle(struct map_node *node, void *arg)
+on_settle(struct map_node *node, void *arg)
 {
 	(void)arg;
-	refusal_sum((struct subject *)node);
+	sum_up((struct subject *)node);
 }
 
 void
 refusal_settle(void)
 {
-	map_each(refusal.subjects, refusal_on_settle, NULL);
+	map_each(refusal.subjects, on_settle, NULL);
 }
 
 static void
-refusal_forget(struct map_node *node, void *arg)
+forget_subject(struct map_node *node, void *arg)
 {
 	struct subject	*s = (struct subject *)node;
 
 	(void)arg;
-	refusal_sum(s);
+	sum_up(s);
 	map_remove(refusal.subjects, node);
 	free(s);
 }
 
 /* Begins the next minute when this one is over. */
 static void
-refusal_roll(int64_t now)
+begin_minute(int64_t now)
 {
 	if (now / MINUTE == refusal.minute)
 		return;
 	refusal.minute = now / MINUTE;
-	map_each(refusal.subjects, refusal_forget, NULL);
+	map_each(refusal.subjects, forget_subject, NULL);
 }
 
 static void
-refusal_time(void)
+set_timer(void)
 {
 	static const struct timeval	second = { 1, 0 };
 
@@ -199,19 +199,19 @@ refusal_time(void)
 }
 
 static void
-refusal_on_timer(int fd, short what, void *arg)
+on_timer(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
-	refusal_roll(clock_wall());
+	begin_minute(clock_wall());
 	if (map_count(refusal.subjects) > 0)
-		refusal_time();
+		set_timer();
 }
 
 /* The id with its kind; NULL: there is no room for a new one. */
 static struct subject *
-refusal_subject(const struct msg_refusal *m, bool *first)
+find_subject(const struct msg_refusal *m, bool *first)
 {
 	struct subject	*s;
 	struct str	 key;
@@ -231,7 +231,7 @@ refusal_subject(const struct msg_refusal *m, bool *first)
 		s->len = key.len;
 		s->node.hash = hash;
 		map_insert(refusal.subjects, &s->node);
-		refusal_time();
+		set_timer();
 	}
 	str_clear(&key);
 	return s;
@@ -240,7 +240,7 @@ refusal_subject(const struct msg_refusal *m, bool *first)
 /* --- what is kept of one --- */
 
 static void
-refusal_texts(struct msg_refusal *m, const struct maillog_about *about)
+set_texts(struct msg_refusal *m, const struct maillog_about *about)
 {
 	const struct maillog_value	*const value[REFUSAL_TEXT__MAX] = {
 		[REFUSAL_LOGIN] = &about->login,
@@ -267,7 +267,7 @@ refusal_texts(struct msg_refusal *m, const struct maillog_about *about)
 }
 
 static void
-refusal_start(struct msg_refusal *m, enum refusal_kind kind)
+start_refusal(struct msg_refusal *m, enum refusal_kind kind)
 {
 	memset(m, 0, sizeof(*m));
 	m->kind = (uint8_t)kind;
@@ -275,37 +275,37 @@ refusal_start(struct msg_refusal *m, enum refusal_kind kind)
 }
 
 static void
-refusal_keep(struct msg_refusal *m, const struct maillog_about *about)
+keep_refusal(struct msg_refusal *m, const struct maillog_about *about)
 {
 	struct subject	*s;
 
 	m->date = clock_wall();
 	m->times = 1;
-	refusal_roll(m->date);
+	begin_minute(m->date);
 	if (clock_passed(refusal.second, loop_now())) {
 		refusal.second = clock_after(loop_now(), 1000);
 		refusal.extra = 0;
 	}
-	s = refusal_subject(m, &m->first);
+	s = find_subject(m, &m->first);
 	if (m->first || refusal.extra < REFUSAL_MORE) {
 		refusal.extra += !m->first;
-		refusal_texts(m, about);
-		refusal_queue(m);
+		set_texts(m, about);
+		queue_refusal(m);
 	} else if (s != NULL && s->times++ == 0) {
-		refusal_texts(m, about);
+		set_texts(m, about);
 		msg_refusal_put(&s->payload, m);
 	}
 }
 
 static void
-refusal_window(struct msg_refusal *m, const struct limit *limit, int64_t used)
+set_window(struct msg_refusal *m, const struct limit *limit, int64_t used)
 {
 	m->window[m->nwindows].limit = *limit;
 	m->window[m->nwindows++].used = used;
 }
 
 static void
-refusal_key(struct msg_refusal *m, const struct settings *s,
+keep_key(struct msg_refusal *m, const struct settings *s,
     const struct msg_charge *charge, size_t key, const struct limit *limit,
     int64_t used, const struct msg_weighed *weighed,
     const struct maillog_about *about)
@@ -329,15 +329,15 @@ refusal_key(struct msg_refusal *m, const struct settings *s,
 		for (i = 0; i < w->nwindows; i++) {
 			if (w->windows[i].limit.seconds == limit->seconds) {
 				m->full = m->nwindows;
-				refusal_window(m, limit, used);
+				set_window(m, limit, used);
 			} else
-				refusal_window(m, &w->windows[i].limit,
+				set_window(m, &w->windows[i].limit,
 				    w->windows[i].used);
 		}
 	}
 	if (m->nwindows == 0)
-		refusal_window(m, limit, used);
-	refusal_keep(m, about);
+		set_window(m, limit, used);
+	keep_refusal(m, about);
 }
 
 void
@@ -359,17 +359,17 @@ refusal_verdict(const struct settings *s, const struct msg_charge *charge,
 	}
 	if ((v->verdict == VERDICT_REFUSED || v->over != 0) &&
 	    v->key < charge->nkeys) {
-		refusal_start(&m, v->verdict == VERDICT_REFUSED ?
+		start_refusal(&m, v->verdict == VERDICT_REFUSED ?
 		    REFUSAL_LIMIT : REFUSAL_OVER);
-		refusal_key(&m, s, charge, v->key, &v->limit, v->used, windows,
+		keep_key(&m, s, charge, v->key, &v->limit, v->used, windows,
 		    about);
 	}
 	for (i = 0; i < charge->nkeys; i++) {
 		if ((v->shadowed >> i & 1) == 0)
 			continue;
-		refusal_start(&m, REFUSAL_LIMIT);
+		start_refusal(&m, REFUSAL_LIMIT);
 		m.shadow = true;
-		refusal_key(&m, s, charge, i, &v->full[i].limit,
+		keep_key(&m, s, charge, i, &v->full[i].limit,
 		    v->full[i].used, windows, about);
 	}
 }
@@ -381,7 +381,7 @@ refusal_blocked(const struct maillog_about *about, const struct override *block)
 
 	if (!refusal.on)
 		return;
-	refusal_start(&m, REFUSAL_BLOCK);
+	start_refusal(&m, REFUSAL_BLOCK);
 	if (block != NULL) {
 		m.id = block->id;
 		m.idlen = block->idlen;
@@ -391,7 +391,7 @@ refusal_blocked(const struct maillog_about *about, const struct override *block)
 		m.rule = block->who;
 		m.rulelen = block->wholen;
 	}
-	refusal_keep(&m, about);
+	keep_refusal(&m, about);
 }
 
 /* --- settings --- */
@@ -401,15 +401,15 @@ refusal_use(const struct settings *s)
 {
 	refusal.on = s->history > 0;
 	while (!refusal.on && !TAILQ_EMPTY(&refusal.list))
-		refusal_drop(TAILQ_FIRST(&refusal.list));
+		drop_entry(TAILQ_FIRST(&refusal.list));
 }
 
 void
 refusal_init(void)
 {
 	TAILQ_INIT(&refusal.list);
-	refusal.subjects = map_new(refusal_same);
+	refusal.subjects = map_new(same_subject);
 	arc4random_buf(&refusal.number, sizeof(refusal.number));
 	refusal.number &= NUMBER_MAX;
-	evtimer_set(&refusal.timer, refusal_on_timer, NULL);
+	evtimer_set(&refusal.timer, on_timer, NULL);
 }

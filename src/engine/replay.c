@@ -52,14 +52,14 @@ static struct {
 } replay;
 
 static size_t
-replay_size(const struct replay *r)
+charge_size(const struct replay *r)
 {
 	return sizeof(*r) + r->charge.size + sizeof(r->charged[0]);
 }
 
 /* Sends one in a while, to find out whether the database records it. */
 static void
-replay_wait(void)
+set_timer(void)
 {
 	static const struct timeval	later = { PROBE_SECONDS, 0 };
 
@@ -70,7 +70,7 @@ replay_wait(void)
 
 /* Sends until `most` are unanswered. */
 static void
-replay_some(size_t most)
+send_some(size_t most)
 {
 	struct replay	*r;
 
@@ -95,20 +95,20 @@ replay_send(void)
 	if (!replay.well || replay.ledger == NULL ||
 	    replay.sent == replay.count)
 		return true;
-	replay_some(AT_ONCE);
+	send_some(AT_ONCE);
 	return replay.sent == replay.count;
 }
 
 static void
-replay_on_timer(int fd, short what, void *arg)
+on_timer(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
 	if (replay.well || replay.count == 0)
 		return;
-	replay_some(1);
-	replay_wait();
+	send_some(1);
+	set_timer();
 }
 
 void
@@ -118,7 +118,7 @@ replay_soon(void)
 }
 
 static struct replay *
-replay_keep(struct msg_charge *charge, const int64_t *charged, int64_t date)
+keep_charge(struct msg_charge *charge, const int64_t *charged, int64_t date)
 {
 	struct replay	*r;
 	size_t		 i;
@@ -134,7 +134,7 @@ replay_keep(struct msg_charge *charge, const int64_t *charged, int64_t date)
 	msg_charge_put(&r->charge, charge);
 	TAILQ_INSERT_TAIL(&replay.list, r, entry);
 	replay.count++;
-	replay.bytes += replay_size(r);
+	replay.bytes += charge_size(r);
 	replay.owed(charge, r->charged, date, 1);
 	return r;
 }
@@ -151,8 +151,8 @@ replay_add(struct msg_charge *charge, const int64_t *charged, int64_t date)
 		return false;
 	}
 	charge->mode = CHARGE_REPLAY;
-	(void)replay_keep(charge, charged, date);
-	replay_wait();
+	(void)keep_charge(charge, charged, date);
+	set_timer();
 	return true;
 }
 
@@ -171,7 +171,7 @@ replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
 		charge->keys[i].amount = charged[i];
 		owed[i] = -charged[i];
 	}
-	replay_keep(charge, owed, date)->back = true;
+	keep_charge(charge, owed, date)->back = true;
 	return true;
 }
 
@@ -189,7 +189,7 @@ replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 	replay.sent--;
 	if (verdict->verdict == VERDICT_UNAVAILABLE) {
 		r->sent = false;
-		replay_wait();
+		set_timer();
 		return;
 	}
 	replay.well = true;
@@ -202,7 +202,7 @@ replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 	replay.owed(&charge, r->charged, r->date, -1);
 	TAILQ_REMOVE(&replay.list, r, entry);
 	replay.count--;
-	replay.bytes -= replay_size(r);
+	replay.bytes -= charge_size(r);
 	str_clear(&r->charge);
 	free(r);
 	if (replay.count > 0 || (replay.recorded == 0 && replay.lost == 0))
@@ -262,7 +262,7 @@ replay_channel(struct channel *ledger)
 		r->sent = false;
 	replay.sent = 0;
 	replay.ledger = ledger;
-	replay_wait();
+	set_timer();
 	/* A new ledger has probably reached the database. */
 	replay.well = ledger != NULL;
 }
@@ -286,5 +286,5 @@ replay_init(void (*owed)(const struct msg_charge *, const int64_t *, int64_t,
 {
 	replay.owed = owed;
 	TAILQ_INIT(&replay.list);
-	evtimer_set(&replay.timer, replay_on_timer, NULL);
+	evtimer_set(&replay.timer, on_timer, NULL);
 }

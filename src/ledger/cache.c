@@ -43,7 +43,7 @@ struct cache {
 };
 
 static int
-cache_same(const struct map_node *node, const void *key, size_t len)
+same_id(const struct map_node *node, const void *key, size_t len)
 {
 	const struct cache_id	*e = (const struct cache_id *)node;
 
@@ -56,7 +56,7 @@ cache_new(size_t max_bytes)
 	struct cache	*c;
 
 	c = alloc_zero(1, sizeof(*c));
-	c->map = map_new(cache_same);
+	c->map = map_new(same_id);
 	c->instances = instance_new(max_bytes / INSTANCE_SHARE < INSTANCES ?
 	    max_bytes / INSTANCE_SHARE : INSTANCES);
 	c->max = max_bytes;
@@ -67,7 +67,7 @@ cache_new(size_t max_bytes)
 }
 
 static size_t
-cache_id_bytes(const struct cache_id *e)
+id_bytes(const struct cache_id *e)
 {
 	size_t	memory = window_memory(&e->window);
 
@@ -76,9 +76,9 @@ cache_id_bytes(const struct cache_id *e)
 }
 
 static void
-cache_remove(struct cache *c, struct cache_id *e)
+remove_id(struct cache *c, struct cache_id *e)
 {
-	c->bytes -= cache_id_bytes(e);
+	c->bytes -= id_bytes(e);
 	map_remove(c->map, &e->node);
 	TAILQ_REMOVE(&c->uses, e, use);
 	window_clear(&e->window);
@@ -93,7 +93,7 @@ cache_free(struct cache *c)
 	if (c == NULL)
 		return;
 	while ((e = TAILQ_FIRST(&c->uses)) != NULL)
-		cache_remove(c, e);
+		remove_id(c, e);
 	map_free(c->map);
 	instance_free(c->instances);
 	free(c->counted);
@@ -132,7 +132,7 @@ cache_forgot(const struct cache *c, int64_t now)
 }
 
 static int64_t
-cache_oldest(struct cache *c, int64_t now)
+oldest_date(struct cache *c, int64_t now)
 {
 	if (now > c->latest)
 		c->latest = now;
@@ -142,25 +142,25 @@ cache_oldest(struct cache *c, int64_t now)
 /* --- ids --- */
 
 static void
-cache_empty(struct cache *c, struct cache_id *e)
+empty_id(struct cache *c, struct cache_id *e)
 {
-	c->bytes -= cache_id_bytes(e);
+	c->bytes -= id_bytes(e);
 	window_clear(&e->window);
 	memset(e->cursor, 0, sizeof(e->cursor));
 	e->begun = false;
-	c->bytes += cache_id_bytes(e);
+	c->bytes += id_bytes(e);
 }
 
 /* When the numbers run out they start again at 1. */
 static uint32_t
-cache_next_reading(struct cache *c)
+next_reading(struct cache *c)
 {
 	struct cache_id	*e;
 
 	if (c->readings == UINT32_MAX) {
 		TAILQ_FOREACH(e, &c->uses, use) {
 			if (e->reading <= c->last_void)
-				cache_empty(c, e);
+				empty_id(c, e);
 			e->reading = 1;
 		}
 		c->readings = 1;
@@ -172,13 +172,13 @@ cache_next_reading(struct cache *c)
 void
 cache_drop(struct cache *c, struct cache_id *e)
 {
-	cache_empty(c, e);
-	e->reading = cache_next_reading(c);
+	empty_id(c, e);
+	e->reading = next_reading(c);
 }
 
 /* Drops an entry that was read before the last cache_drop_all. */
 static void
-cache_refresh(struct cache *c, struct cache_id *e)
+refresh_id(struct cache *c, struct cache_id *e)
 {
 	if (e->reading <= c->last_void)
 		cache_drop(c, e);
@@ -195,13 +195,13 @@ cache_touch(struct cache *c, uint64_t hash, const char *id, size_t idlen,
 		e = alloc_zero(1, offsetof(struct cache_id, id) + idlen);
 		e->node.hash = hash;
 		window_init(&e->window);
-		e->reading = cache_next_reading(c);
+		e->reading = next_reading(c);
 		e->idlen = (uint16_t)idlen;
 		memcpy(e->id, id, idlen);
 		map_insert(c->map, &e->node);
-		c->bytes += cache_id_bytes(e);
+		c->bytes += id_bytes(e);
 	} else {
-		cache_refresh(c, e);
+		refresh_id(c, e);
 		TAILQ_REMOVE(&c->uses, e, use);
 	}
 	TAILQ_INSERT_HEAD(&c->uses, e, use);
@@ -231,20 +231,20 @@ cache_need(struct cache *c, struct cache_id *e, int64_t since)
 		e->begun = true;
 		e->since = since;
 	} else if (store_loaded(cache_cursor(e)) && since > e->since) {
-		c->bytes -= cache_id_bytes(e);
+		c->bytes -= id_bytes(e);
 		window_forget(&e->window, since);
-		c->bytes += cache_id_bytes(e);
+		c->bytes += id_bytes(e);
 		e->since = since;
 	}
 	return e->since;
 }
 
 static void
-cache_add(struct cache *c, struct cache_id *e, int64_t date, int64_t amount)
+add_amount(struct cache *c, struct cache_id *e, int64_t date, int64_t amount)
 {
-	c->bytes -= cache_id_bytes(e);
+	c->bytes -= id_bytes(e);
 	window_add(&e->window, date, amount);
-	c->bytes += cache_id_bytes(e);
+	c->bytes += id_bytes(e);
 }
 
 /* --- instances --- */
@@ -271,7 +271,7 @@ cache_charged_at(struct cache *c, const struct instance_keys *keys, int64_t now,
 }
 
 static uint64_t
-cache_mark_key(const struct instance_keys *keys, enum cache_mark mark)
+mark_key(const struct instance_keys *keys, enum cache_mark mark)
 {
 	static const uint64_t	mask[CACHE_MARK__MAX] = {
 		[CACHE_AT_RCPT] = UINT64_C(0x9e3779b97f4a7c15),
@@ -286,8 +286,8 @@ cache_mark(struct cache *c, const struct instance_keys *keys,
     enum cache_mark mark, int64_t now)
 {
 	if (keys->has_instance)
-		instance_add(c->instances, cache_mark_key(keys, mark), now, 1,
-		    cache_oldest(c, now));
+		instance_add(c->instances, mark_key(keys, mark), now, 1,
+		    oldest_date(c, now));
 }
 
 int64_t
@@ -295,7 +295,7 @@ cache_marked(struct cache *c, const struct instance_keys *keys,
     enum cache_mark mark)
 {
 	return keys->has_instance ? instance_total(c->instances,
-	    cache_mark_key(keys, mark)) : 0;
+	    mark_key(keys, mark)) : 0;
 }
 
 /* --- rows --- */
@@ -304,9 +304,9 @@ void
 cache_record(struct cache *c, struct cache_id *e,
     const struct instance_keys *keys, const struct store_row *row, int64_t now)
 {
-	int64_t	oldest = cache_oldest(c, now);
+	int64_t	oldest = oldest_date(c, now);
 
-	cache_add(c, e, row->date, row->amount);
+	add_amount(c, e, row->date, row->amount);
 	c->recorded = alloc_room(c->recorded, c->nrecorded, &c->records,
 	    sizeof(c->recorded[0]));
 	c->recorded[c->nrecorded++] = (struct cache_row){ e, row->date,
@@ -321,10 +321,10 @@ cache_record(struct cache *c, struct cache_id *e,
 }
 
 static void
-cache_remember(struct cache *c, uint64_t id, const struct store_row *row,
+remember_instance(struct cache *c, uint64_t id, const struct store_row *row,
     int64_t now, uint32_t reading)
 {
-	int64_t			oldest = cache_oldest(c, now);
+	int64_t			oldest = oldest_date(c, now);
 	struct instance_keys	keys;
 
 	if (row->date < oldest)
@@ -342,8 +342,8 @@ void
 cache_first(struct cache *c, struct cache_id *e, const struct store_row *row,
     int64_t now)
 {
-	cache_add(c, e, row->date, row->amount);
-	cache_remember(c, e->node.hash, row, now, e->reading);
+	add_amount(c, e, row->date, row->amount);
+	remember_instance(c, e->node.hash, row, now, e->reading);
 }
 
 void
@@ -355,13 +355,13 @@ cache_news(struct cache *c, const struct store_row *row, int64_t now)
 	hash = map_hash(row->id, row->idlen);
 	e = (struct cache_id *)map_find(c->map, hash, row->id, row->idlen);
 	if (e != NULL) {
-		cache_refresh(c, e);
+		refresh_id(c, e);
 		if (store_loaded(cache_cursor(e)))
-			cache_add(c, e, row->date, row->amount);
+			add_amount(c, e, row->date, row->amount);
 		else
 			cache_drop(c, e);
 	}
-	cache_remember(c, hash, row, now, 0);
+	remember_instance(c, hash, row, now, 0);
 }
 
 void
@@ -376,7 +376,7 @@ cache_end(struct cache *c, enum store_result result)
 		instance_undo(c->instances);
 	while (result == STORE_BUSY && c->nrecorded > 0) {
 		r = &c->recorded[--c->nrecorded];
-		cache_add(c, r->id, r->date, num_sub_clamp(0, r->amount));
+		add_amount(c, r->id, r->date, num_sub_clamp(0, r->amount));
 	}
 	c->nrecorded = 0;
 	if (result == STORE_OK || result == STORE_BUSY)
@@ -399,7 +399,7 @@ cache_drop_all(struct cache *c)
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (e->batch != c->batch)
 			break;
-		cache_refresh(c, e);
+		refresh_id(c, e);
 	}
 }
 
@@ -415,11 +415,11 @@ cache_trim(struct cache *c)
 	while (c->bytes > c->max - others &&
 	    (e = TAILQ_LAST(&c->uses, cache_uses)) != NULL &&
 	    e->batch != c->batch)
-		cache_remove(c, e);
+		remove_id(c, e);
 }
 
 static bool
-cache_is_known(const struct cache *c, struct cache_id *e)
+is_known(const struct cache *c, struct cache_id *e)
 {
 	return e->reading > c->last_void && store_loaded(cache_cursor(e));
 }
@@ -434,7 +434,7 @@ cache_each(struct cache *c, size_t most,
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (most-- == 0)
 			break;
-		if (cache_is_known(c, e))
+		if (is_known(c, e))
 			each(arg, e->id, e->idlen, &e->window);
 	}
 }
@@ -446,11 +446,11 @@ cache_peek(const struct cache *c, const char *id, size_t idlen)
 
 	e = (struct cache_id *)map_find(c->map, map_hash(id, idlen), id,
 	    idlen);
-	return e != NULL && cache_is_known(c, e) ? &e->window : NULL;
+	return e != NULL && is_known(c, e) ? &e->window : NULL;
 }
 
 static void
-cache_count(void *arg, int64_t when, int64_t amount)
+count_amount(void *arg, int64_t when, int64_t amount)
 {
 	struct cache	*c = arg;
 
@@ -465,7 +465,7 @@ cache_counts(struct cache *c, struct cache_id *e,
     const struct pack_count **counts)
 {
 	c->ncounted = 0;
-	window_each(&e->window, cache_count, c);
+	window_each(&e->window, count_amount, c);
 	*counts = c->counted;
 	return c->ncounted;
 }

@@ -18,14 +18,14 @@
 /* --- charges --- */
 
 static int
-dispatch_on_charge(struct ledger *l, const struct message *m)
+on_charge(struct ledger *l, const struct message *m)
 {
 	return charge_batch_add(l->batch, m->type, m->request, m->payload,
 	    m->len);
 }
 
 static void
-dispatch_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
+on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 {
 	struct ledger	*l = arg;
 
@@ -35,7 +35,7 @@ dispatch_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 }
 
 static void
-dispatch_on_weighed(void *arg, uint64_t request,
+on_weighed(void *arg, uint64_t request,
     const struct msg_weighed *weighed)
 {
 	struct ledger	*l = arg;
@@ -46,7 +46,7 @@ dispatch_on_weighed(void *arg, uint64_t request,
 
 /* report_user: a hit of a key of the login itself. */
 static void
-dispatch_tell_user(struct ledger *l, const struct charge_hit *hit)
+tell_user(struct ledger *l, const struct charge_hit *hit)
 {
 	const struct override_subject	*from = &hit->charge->from.subject;
 	const struct msg_charge_key	*k = &hit->key->charge;
@@ -74,12 +74,12 @@ dispatch_tell_user(struct ledger *l, const struct charge_hit *hit)
 }
 
 static void
-dispatch_on_hit(void *arg, const struct charge_hit *hit)
+on_hit(void *arg, const struct charge_hit *hit)
 {
 	const struct msg_charge_key	*k = &hit->key->charge;
 	struct ledger			*l = arg;
 
-	dispatch_tell_user(l, hit);
+	tell_user(l, hit);
 	if (hit->kind == HIT_FULL)
 		l->figure[FIGURE_HITS]++;
 	if (!l->settings->report_immediately)
@@ -90,7 +90,7 @@ dispatch_on_hit(void *arg, const struct charge_hit *hit)
 }
 
 static void
-dispatch_on_overridden(void *arg, uint64_t request,
+on_overridden(void *arg, uint64_t request,
     const struct msg_overridden *answer)
 {
 	struct ledger	*l = arg;
@@ -107,7 +107,7 @@ dispatch_on_overridden(void *arg, uint64_t request,
  * can do that.
  */
 static bool
-dispatch_more(void *arg)
+more_arrived(void *arg)
 {
 	struct ledger	*l = arg;
 	struct pollfd	 p = { -1, POLLIN, 0 };
@@ -119,7 +119,7 @@ dispatch_more(void *arg)
 
 /* A failure to send is noticed by the next write to the channel. */
 static void
-dispatch_on_answered(void *arg)
+on_answered(void *arg)
 {
 	struct ledger	*l = arg;
 
@@ -131,8 +131,8 @@ struct charge_answers
 dispatch_answers(struct ledger *l)
 {
 	return (struct charge_answers){
-		dispatch_on_verdict, dispatch_on_hit, l, dispatch_on_weighed,
-		dispatch_more, dispatch_on_answered, dispatch_on_overridden
+		on_verdict, on_hit, l, on_weighed,
+		more_arrived, on_answered, on_overridden
 	};
 }
 
@@ -152,7 +152,7 @@ dispatch_decide(struct ledger *l)
 /* --- questions --- */
 
 static int
-dispatch_on_refusal(struct ledger *l, const struct message *m)
+on_refusal(struct ledger *l, const struct message *m)
 {
 	struct msg_refusal	*refusal = &l->message.refusal;
 
@@ -203,7 +203,7 @@ dispatch_on_overrides(void *arg, bool changed)
 
 /* Reads the list, unless the database cannot be read now. */
 static enum store_result
-dispatch_refresh(struct ledger *l)
+refresh_overrides(struct ledger *l)
 {
 	enum store_result	result;
 
@@ -219,7 +219,7 @@ void
 dispatch_engine(struct ledger *l)
 {
 	l->overrides_sent = false;
-	(void)dispatch_refresh(l);
+	(void)refresh_overrides(l);
 	/* If it was not read, the last list stays in force. */
 	if (!l->overrides_sent &&
 	    l->batch->overrides->ever)
@@ -227,10 +227,10 @@ dispatch_engine(struct ledger *l)
 }
 
 static int
-dispatch_on_overrides_wanted(struct ledger *l, const struct message *m)
+on_overrides_wanted(struct ledger *l, const struct message *m)
 {
 	/* This may send the list, from the same payload. */
-	enum store_result	result = dispatch_refresh(l);
+	enum store_result	result = refresh_overrides(l);
 
 	msg_text_put(ledger_payload(l), result == STORE_OK ? "" :
 	    store_error(l->store));
@@ -243,7 +243,7 @@ dispatch_on_overrides_wanted(struct ledger *l, const struct message *m)
  * query fails.
  */
 static bool
-dispatch_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
+map_override(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
     struct msg_overridden *answer)
 {
 	const char	*id = o->id;
@@ -265,7 +265,7 @@ dispatch_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
  * that was made under one of those ends too. Returns how many there are now.
  */
 static size_t
-dispatch_earlier(struct ledger *l, struct override *list, size_t n)
+drop_earlier(struct ledger *l, struct override *list, size_t n)
 {
 	const struct settings_rule	*rule;
 	size_t				 had = n, bare, i, j;
@@ -290,7 +290,7 @@ dispatch_earlier(struct ledger *l, struct override *list, size_t n)
 }
 
 static int
-dispatch_on_override(struct ledger *l, const struct message *message)
+on_override(struct ledger *l, const struct message *message)
 {
 	struct msg_override	*m = &l->message.override;
 	struct override		 list[LEDGER_OVERRIDES_MAX], *o;
@@ -317,14 +317,14 @@ dispatch_on_override(struct ledger *l, const struct message *message)
 		    .reasonlen = m->reasonlen };
 		o->id = id_stored(m->id[i], &o->idlen, l->stored[i]);
 		if (o->kind == OVERRIDE_GRANT &&
-		    !dispatch_map(l, o, l->stored[i], &answer)) {
-			dispatch_on_overridden(l, message->request, &answer);
+		    !map_override(l, o, l->stored[i], &answer)) {
+			on_overridden(l, message->request, &answer);
 			return 0;
 		}
 	}
 	n = m->nids;
 	if (m->kind == OVERRIDE_GRANT && m->until == 0)
-		n = dispatch_earlier(l, list, n);
+		n = drop_earlier(l, list, n);
 	/* A lock that the engine set while the database was away. */
 	if (m->kind == OVERRIDE_LOCK)
 		list[0].since = m->since < now ? m->since : now;
@@ -338,7 +338,7 @@ dispatch_on_override(struct ledger *l, const struct message *message)
  * that were used long ago. MSG_FORGET: forgets what keys learned since a date.
  */
 static int
-dispatch_on_habit(struct ledger *l, const struct message *message)
+on_habit(struct ledger *l, const struct message *message)
 {
 	struct msg_overridden		 answer = { .result = OVERRIDE_DONE };
 	struct habits			*h = l->batch->habits;
@@ -376,7 +376,7 @@ dispatch_on_habit(struct ledger *l, const struct message *message)
 		ledger_lost(l);
 	if (result != STORE_OK)
 		answer.result = OVERRIDE_FAILED;
-	dispatch_on_overridden(l, message->request, &answer);
+	on_overridden(l, message->request, &answer);
 	return 0;
 }
 
@@ -385,7 +385,7 @@ dispatch_on_habit(struct ledger *l, const struct message *message)
  * cannot be read (top_rows.h).
  */
 static int
-dispatch_on_top(struct ledger *l, const struct message *m)
+on_top(struct ledger *l, const struct message *m)
 {
 	struct msg_topped	*answer = &l->message.topped;
 	struct msg_top		 wanted;
@@ -407,7 +407,7 @@ dispatch_on_top(struct ledger *l, const struct message *m)
 }
 
 static int
-dispatch_on_figures(struct ledger *l, const struct message *m)
+on_figures(struct ledger *l, const struct message *m)
 {
 	struct msg_figures	answer;
 
@@ -429,28 +429,28 @@ static const struct {
 	/* In a ledger that scans, in place of `handle`. */
 	int	(*scan)(struct ledger *, const struct message *);
 } from_engine[MSG__MAX] = {
-	[MSG_CHARGE]		= { .handle = dispatch_on_charge },
-	[MSG_REFUSAL]		= { .handle = dispatch_on_refusal },
+	[MSG_CHARGE]		= { .handle = on_charge },
+	[MSG_REFUSAL]		= { .handle = on_refusal },
 	[MSG_SEARCH]		= { .handle = seek_on_search,
 	    .question = true },
-	[MSG_WEIGH]		= { .handle = dispatch_on_charge,
+	[MSG_WEIGH]		= { .handle = on_charge,
 	    .question = true },
-	[MSG_RESET]		= { .handle = dispatch_on_charge,
+	[MSG_RESET]		= { .handle = on_charge,
 	    .question = true },
-	[MSG_EXTERNAL]		= { .handle = dispatch_on_charge,
+	[MSG_EXTERNAL]		= { .handle = on_charge,
 	    .question = true },
-	[MSG_OVERRIDE]		= { .handle = dispatch_on_override,
+	[MSG_OVERRIDE]		= { .handle = on_override,
 	    .question = true },
-	[MSG_TRUST]		= { .handle = dispatch_on_habit,
+	[MSG_TRUST]		= { .handle = on_habit,
 	    .question = true },
-	[MSG_FORGET]		= { .handle = dispatch_on_habit,
+	[MSG_FORGET]		= { .handle = on_habit,
 	    .question = true },
-	[MSG_OVERRIDES_WANTED]	= { .handle = dispatch_on_overrides_wanted,
+	[MSG_OVERRIDES_WANTED]	= { .handle = on_overrides_wanted,
 	    .question = true },
-	[MSG_TOP]		= { .handle = dispatch_on_top,
+	[MSG_TOP]		= { .handle = on_top,
 	    .question = true, .scan = top_rows_on_top },
 	[MSG_SIMULATE]		= { .scan = try_rows_on_simulate },
-	[MSG_FIGURES_WANTED]	= { .handle = dispatch_on_figures,
+	[MSG_FIGURES_WANTED]	= { .handle = on_figures,
 	    .question = true }
 };
 

@@ -60,7 +60,7 @@ history_new(void)
 }
 
 static void
-history_drop(struct history *h, struct waiting *w)
+drop_waiting(struct history *h, struct waiting *w)
 {
 	TAILQ_REMOVE(&h->list, w, entry);
 	h->count--;
@@ -73,7 +73,7 @@ history_free(struct history *h)
 	if (h == NULL)
 		return;
 	while (!TAILQ_EMPTY(&h->list))
-		history_drop(h, TAILQ_FIRST(&h->list));
+		drop_waiting(h, TAILQ_FIRST(&h->list));
 	free(h);
 }
 
@@ -126,7 +126,7 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 
 /* "150/86400/150! 60/600/61": limit, seconds, used; the one without room. */
 static size_t
-history_windows(char text[WINDOWS_SIZE], const struct msg_refusal *m)
+write_windows(char text[WINDOWS_SIZE], const struct msg_refusal *m)
 {
 	size_t	i, len = 0;
 	int	n;
@@ -147,7 +147,7 @@ history_windows(char text[WINDOWS_SIZE], const struct msg_refusal *m)
 }
 
 static void
-history_time(struct history *h, struct mono now)
+set_next(struct history *h, struct mono now)
 {
 	h->soon = clock_after(now, SOON_MS);
 	h->latest = clock_after(now, LATEST_MS);
@@ -177,7 +177,7 @@ history_add(struct history *h, const struct msg_refusal *m, struct mono now)
 	r.text[STORE_REFUSAL_KIND] = msg_refusal_kinds[m->kind];
 	r.len[STORE_REFUSAL_KIND] = strlen(msg_refusal_kinds[m->kind]);
 	r.text[STORE_REFUSAL_WINDOWS] = windows;
-	r.len[STORE_REFUSAL_WINDOWS] = history_windows(windows, m);
+	r.len[STORE_REFUSAL_WINDOWS] = write_windows(windows, m);
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
 		r.text[STORE_REFUSAL_TEXT + i] = m->text[i];
 		r.len[STORE_REFUSAL_TEXT + i] = m->textlen[i];
@@ -190,7 +190,7 @@ history_add(struct history *h, const struct msg_refusal *m, struct mono now)
 		size += r.len[i];
 	}
 	if (h->count == WAITING_MAX)
-		history_drop(h, TAILQ_FIRST(&h->list));
+		drop_waiting(h, TAILQ_FIRST(&h->list));
 	w = alloc_zero(1, sizeof(*w) + size);
 	w->row = r;
 	for (i = 0, at = w->bytes; i < STORE_REFUSAL_TEXTS; i++) {
@@ -200,7 +200,7 @@ history_add(struct history *h, const struct msg_refusal *m, struct mono now)
 		at += r.len[i];
 	}
 	if (h->count++ == 0)
-		history_time(h, now);
+		set_next(h, now);
 	TAILQ_INSERT_TAIL(&h->list, w, entry);
 	return 0;
 }
@@ -229,7 +229,7 @@ history_wait(const struct history *h, struct mono now)
  * behind them, and is dropped if it fails again after some of them succeeded.
  */
 static void
-history_put_off(struct history *h)
+put_off(struct history *h)
 {
 	struct waiting	*w = TAILQ_FIRST(&h->list);
 
@@ -238,7 +238,7 @@ history_put_off(struct history *h)
 		return;
 	}
 	if (w->failed > 0 && h->succeeded > w->failed) {
-		history_drop(h, w);
+		drop_waiting(h, w);
 		return;
 	}
 	w->failed = ++h->tries;
@@ -247,7 +247,7 @@ history_put_off(struct history *h)
 }
 
 static enum store_result
-history_failed(struct history *h, struct store *store,
+after_failure(struct history *h, struct store *store,
     enum store_result result, struct mono now, bool known)
 {
 	unsigned int		suppressed;
@@ -284,15 +284,15 @@ history_write(struct history *h, struct store *store, struct mono now,
 		return STORE_OK;
 	if ((result = store_add_refusals(store, row, n, &added)) != STORE_OK) {
 		if (result == STORE_FAILED)
-			history_put_off(h);
-		return history_failed(h, store, result, now, known);
+			put_off(h);
+		return after_failure(h, store, result, now, known);
 	}
 	*number = last;
 	h->succeeded = ++h->tries;
 	h->most = h->most * 2 < ROWS ? h->most * 2 : ROWS;
 	for (i = 0; i < n; i++)
-		history_drop(h, TAILQ_FIRST(&h->list));
-	history_time(h, now);
+		drop_waiting(h, TAILQ_FIRST(&h->list));
+	set_next(h, now);
 	h->added += added;
 	if (h->rows != -1)
 		h->rows += added;
@@ -308,13 +308,13 @@ history_write(struct history *h, struct store *store, struct mono now,
 		h->rows -= deleted;
 	}
 	return result == STORE_OK ? STORE_OK :
-	    history_failed(h, store, result, now, known);
+	    after_failure(h, store, result, now, known);
 }
 
 /* --- reading --- */
 
 static bool
-history_number(const char **at, char end, int64_t min, int64_t *out)
+read_number(const char **at, char end, int64_t min, int64_t *out)
 {
 	const char	*stop = strchr(*at, end);
 
@@ -326,7 +326,7 @@ history_number(const char **at, char end, int64_t min, int64_t *out)
 }
 
 static bool
-history_read_windows(struct msg_refusal *m, const char *text)
+read_windows(struct msg_refusal *m, const char *text)
 {
 	struct refusal_window	*w;
 	size_t			 len;
@@ -337,8 +337,8 @@ history_read_windows(struct msg_refusal *m, const char *text)
 		if (m->nwindows == LIMITS_MAX)
 			return false;
 		w = &m->window[m->nwindows];
-		if (!history_number(&text, '/', 0, &w->limit.mails) ||
-		    !history_number(&text, '/', 0, &w->limit.seconds))
+		if (!read_number(&text, '/', 0, &w->limit.mails) ||
+		    !read_number(&text, '/', 0, &w->limit.seconds))
 			return false;
 		len = strcspn(text, "! ");
 		if (num_parse(text, len, INT64_MIN, INT64_MAX, &used) == -1)
@@ -393,5 +393,5 @@ history_read(struct msg_refusal *m, const struct store_refusal *r,
 	    texts->text[STORE_REFUSAL_KIND]) != 0)
 		m->kind++;
 	return m->times > 0 && m->idlen <= ID_STORED_MAX &&
-	    m->kind < REFUSAL_KIND__MAX && history_read_windows(m, windows);
+	    m->kind < REFUSAL_KIND__MAX && read_windows(m, windows);
 }

@@ -58,7 +58,7 @@ struct known_key {
 };
 
 static int
-hits_same(const struct map_node *node, const void *key, size_t len)
+same_hit(const struct map_node *node, const void *key, size_t len)
 {
 	const struct known	*e = (const struct known *)node;
 	const struct known_key	*k = key;
@@ -75,13 +75,13 @@ hits_new(void)
 	struct hits	*h;
 
 	h = alloc_zero(1, sizeof(*h));
-	h->known = map_new(hits_same);
+	h->known = map_new(same_hit);
 	str_init(&h->payload);
 	return h;
 }
 
 static void
-hits_drop_known(struct map_node *node, void *arg)
+drop_known(struct map_node *node, void *arg)
 {
 	struct hits	*h = arg;
 
@@ -90,7 +90,7 @@ hits_drop_known(struct map_node *node, void *arg)
 }
 
 static void
-hits_clear_sent(struct hits *h)
+clear_sent(struct hits *h)
 {
 	size_t	i;
 
@@ -104,9 +104,9 @@ hits_free(struct hits *h)
 {
 	if (h == NULL)
 		return;
-	map_each(h->known, hits_drop_known, h);
+	map_each(h->known, drop_known, h);
 	map_free(h->known);
-	hits_clear_sent(h);
+	clear_sent(h);
 	free(h->sent);
 	str_clear(&h->payload);
 	free(h);
@@ -137,7 +137,7 @@ hits_first(struct hits *h, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 static void
-hits_on_known(void *arg, const char *id, size_t idlen, int64_t seconds,
+on_known(void *arg, const char *id, size_t idlen, int64_t seconds,
     int64_t hits)
 {
 	struct hits	*h = arg;
@@ -151,7 +151,7 @@ hits_load(struct hits *h, struct store *store)
 {
 	(void)store_number(store, LAST_REPORT, &h->last);
 	for (h->kind = 0; h->kind < HIT_KIND__MAX; h->kind++)
-		(void)store_hits(store, h->kind, hits_on_known, h);
+		(void)store_hits(store, h->kind, on_known, h);
 }
 
 void
@@ -166,13 +166,13 @@ hits_refresh(struct hits *h, struct store *store, struct mono now)
 	    last == h->last)
 		return;
 	h->last = last;
-	map_each(h->known, hits_drop_known, h);
+	map_each(h->known, drop_known, h);
 }
 
 /* --- the report --- */
 
 static void
-hits_tell(struct hits *h, enum message_type type, const struct msg_hit *m)
+tell_report(struct hits *h, enum message_type type, const struct msg_hit *m)
 {
 	h->payload.len = 0;
 	msg_hit_put(&h->payload, m);
@@ -184,7 +184,7 @@ hits_tell(struct hits *h, enum message_type type, const struct msg_hit *m)
  * value.
  */
 static const struct settings_rule *
-hits_split(const struct hits *h, const char **id, size_t *idlen,
+split_id(const struct hits *h, const char **id, size_t *idlen,
     const char **name, size_t *namelen)
 {
 	const struct settings_rule	*rule;
@@ -201,7 +201,7 @@ hits_split(const struct hits *h, const char **id, size_t *idlen,
 }
 
 static void
-hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
+on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
     int64_t count)
 {
 	struct hits			*h = arg;
@@ -214,7 +214,7 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 	struct sent			*e;
 	size_t				 i;
 
-	rule = hits_split(h, &m.id, &m.idlen, &m.rule, &m.rulelen);
+	rule = split_id(h, &m.id, &m.idlen, &m.rule, &m.rulelen);
 	/* The limit is that of the present settings; 0: unknown. */
 	if (seconds == 0)
 		m.mails = rule != NULL ? rule->max_per_mail : 0;
@@ -225,7 +225,7 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 			if (limits->list[i].seconds == seconds)
 				m.mails = limits->list[i].mails;
 	}
-	hits_tell(h, MSG_HIT, &m);
+	tell_report(h, MSG_HIT, &m);
 	if (!msg_hits_fit(&h->room, &m))
 		return;
 	h->sent = alloc_room(h->sent, h->nsent, &h->size, sizeof(h->sent[0]));
@@ -239,17 +239,17 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 
 /* Sends a login whose user was not told (report_user). */
 static void
-hits_on_left(void *arg, const char *login, size_t len)
+on_left(void *arg, const char *login, size_t len)
 {
 	struct hits		*h = arg;
 	const struct msg_hit	 m = { .id = login, .idlen = len, .rule = "" };
 
 	if (h->left++ < LEFT_MAX)
-		hits_tell(h, MSG_NOTICE, &m);
+		tell_report(h, MSG_NOTICE, &m);
 }
 
 static void
-hits_on_refusal(void *arg, const struct store_refusal *r)
+on_refusal(void *arg, const struct store_refusal *r)
 {
 	static const enum refusal_text	 texts[EVIDENCE__MAX] = {
 		[EVIDENCE_CLIENT] = REFUSAL_CLIENT,
@@ -271,7 +271,7 @@ hits_on_refusal(void *arg, const struct store_refusal *r)
  * last report, from what is kept for policyctl.
  */
 static enum store_result
-hits_evidence(struct hits *h, struct store *store, const struct sent *e,
+send_evidence(struct hits *h, struct store *store, const struct sent *e,
     int64_t since)
 {
 	const struct store_page		 page = {
@@ -285,10 +285,10 @@ hits_evidence(struct hits *h, struct store *store, const struct sent *e,
 	enum store_result		 result;
 	size_t				 i;
 
-	(void)hits_split(h, &m.id, &m.idlen, &m.rule, &m.rulelen);
+	(void)split_id(h, &m.id, &m.idlen, &m.rule, &m.rulelen);
 	for (i = 0; i < EVIDENCE__MAX; i++)
 		tally[i] = tally_new();
-	result = store_refusals(store, &page, hits_on_refusal, tally);
+	result = store_refusals(store, &page, on_refusal, tally);
 	for (; m.kind < EVIDENCE__MAX; m.kind++) {
 		tally_top(tally[m.kind], top, EVIDENCE_SHOWN, 0);
 		for (i = 0; i < top->count; i++) {
@@ -315,7 +315,7 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 	int64_t			 last;
 	size_t			 n = 0, i, j;
 
-	hits_clear_sent(h);
+	clear_sent(h);
 	memset(&h->room, 0, sizeof(h->room));
 	h->channel = channel;
 	h->settings = settings;
@@ -324,7 +324,7 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 		return result;
 	/* The weightiest kind first: the mail may not have room for all. */
 	for (h->kind = 0; h->kind < HIT_KIND__MAX; h->kind++)
-		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
+		if ((result = store_hits(store, h->kind, on_row, h)) !=
 		    STORE_OK)
 			return result;
 	/* Evidence of each id with a hit, once. */
@@ -338,12 +338,12 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 		if (j < i || e->kind == HIT_NEAR)
 			continue;
 		n++;
-		if ((result = hits_evidence(h, store, e, last)) != STORE_OK)
+		if ((result = send_evidence(h, store, e, last)) != STORE_OK)
 			return result;
 	}
 	h->left = 0;
 	h->until = now;
-	if ((result = store_left_notices(store, now, hits_on_left, h)) !=
+	if ((result = store_left_notices(store, now, on_left, h)) !=
 	    STORE_OK)
 		return result;
 	h->payload.len = 0;
@@ -368,7 +368,7 @@ hits_forget(struct hits *h, struct store *store, int64_t now)
 		free(e->id);
 		h->nsent--;
 	}
-	map_each(h->known, hits_drop_known, h);
+	map_each(h->known, drop_known, h);
 	if (h->left > 0 &&
 	    (result = store_forget_left(store, h->until)) != STORE_OK)
 		return result;

@@ -14,7 +14,7 @@
 
 /* The usual case; tested eight bytes at a time. */
 static bool
-id_is_ascii(const char *id, size_t len)
+is_ascii(const char *id, size_t len)
 {
 	const uint64_t	high = UINT64_C(0x8080808080808080);
 	const uint64_t	low = UINT64_C(0x0101010101010101);
@@ -47,7 +47,7 @@ id_stored(const char *id, size_t *len, char buf[ID_STORED_MAX + 1])
 	size_t			 i;
 	char			*at;
 
-	if (*len <= ID_STORED_MAX && (id_is_ascii(id, *len) ||
+	if (*len <= ID_STORED_MAX && (is_ascii(id, *len) ||
 	    (memchr(id, '\0', *len) == NULL && str_utf8_valid(id, *len))) &&
 	    (*len == 0 || id[*len - 1] != ' ') && (*len < PREFIX_LENGTH ||
 	    memcmp(id, PREFIX, PREFIX_LENGTH) != 0))

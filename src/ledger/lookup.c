@@ -50,7 +50,7 @@ struct lookup {
 
 /* Length of the quoted text or comment that begins at `q`; 0: there is none. */
 static size_t
-lookup_quoted(const char *q)
+quoted_length(const char *q)
 {
 	const char	*end;
 
@@ -69,7 +69,7 @@ lookup_quoted(const char *q)
 
 /* Length of the placeholder at `q`; 0: there is none. */
 static size_t
-lookup_mark(const char *q)
+mark_length(const char *q)
 {
 	if (q[0] == '?')
 		return 1;
@@ -88,22 +88,22 @@ lookup_query(struct str *out, const char *query, const char *mark)
 	char		 style;
 
 	/* Placeholders are those that begin like the first one. */
-	while (*q != '\0' && ((n = lookup_quoted(q)) > 0 ||
-	    lookup_mark(q) == 0))
+	while (*q != '\0' && ((n = quoted_length(q)) > 0 ||
+	    mark_length(q) == 0))
 		q += n > 0 ? n : 1;
 	if ((style = *q) == '\0')
 		return -1;
 	q = query;
 	while (*q != '\0') {
 		if (quoted == 0)
-			quoted = lookup_quoted(q);
+			quoted = quoted_length(q);
 		n = 1;
 		if (style == '%' && q[0] == '%' && q[1] == '%') {
 			str_addc(out, '%');
 			n = 2;
-		} else if (quoted == 0 && *q == style && lookup_mark(q) > 0) {
+		} else if (quoted == 0 && *q == style && mark_length(q) > 0) {
 			str_adds(out, mark);
-			n = lookup_mark(q);
+			n = mark_length(q);
 		} else
 			str_addc(out, (unsigned char)*q);
 		q += n;
@@ -113,7 +113,7 @@ lookup_query(struct str *out, const char *query, const char *mark)
 }
 
 static void
-lookup_prepare(struct lookup *l, size_t rule, const char *query)
+prepare_query(struct lookup *l, size_t rule, const char *query)
 {
 	struct str	 text;
 
@@ -131,7 +131,7 @@ lookup_prepare(struct lookup *l, size_t rule, const char *query)
 /* --- entries --- */
 
 static int
-lookup_same(const struct map_node *node, const void *key, size_t len)
+same_key(const struct map_node *node, const void *key, size_t len)
 {
 	const struct lookup_entry	*e = (const struct lookup_entry *)node;
 
@@ -139,7 +139,7 @@ lookup_same(const struct map_node *node, const void *key, size_t len)
 }
 
 static void
-lookup_remove(struct lookup *l, struct lookup_entry *e)
+remove_entry(struct lookup *l, struct lookup_entry *e)
 {
 	map_remove(l->map, &e->node);
 	TAILQ_REMOVE(&l->uses, e, use);
@@ -149,13 +149,13 @@ lookup_remove(struct lookup *l, struct lookup_entry *e)
 }
 
 static void
-lookup_clear(struct lookup *l)
+clear_entries(struct lookup *l)
 {
 	struct lookup_entry	*e;
 	size_t			 i;
 
 	while ((e = TAILQ_FIRST(&l->uses)) != NULL)
-		lookup_remove(l, e);
+		remove_entry(l, e);
 	for (i = 0; i < RULES_MAX; i++) {
 		free(l->query[i]);
 		l->query[i] = NULL;
@@ -171,7 +171,7 @@ lookup_new(enum lookup_kind kind, const struct settings *settings)
 
 	l = alloc_zero(1, sizeof(*l));
 	l->kind = kind;
-	l->map = map_new(lookup_same);
+	l->map = map_new(same_key);
 	TAILQ_INIT(&l->uses);
 	TAILQ_INIT(&l->asks);
 	lookup_settings(l, settings);
@@ -183,7 +183,7 @@ lookup_free(struct lookup *l)
 {
 	if (l == NULL)
 		return;
-	lookup_clear(l);
+	clear_entries(l);
 	map_free(l->map);
 	free(l);
 }
@@ -196,13 +196,13 @@ lookup_settings(struct lookup *l, const struct settings *settings)
 	bool				 ids;
 
 	ids = l->kind == LOOKUP_IDS;
-	lookup_clear(l);
+	clear_entries(l);
 	l->settings = settings;
 	if (settings->nrules == 0 && !ids)
-		lookup_prepare(l, 0, settings->sql_limits_by_id);
+		prepare_query(l, 0, settings->sql_limits_by_id);
 	for (i = 0; i < settings->nrules && i < RULES_MAX; i++) {
 		rule = &settings->rules[i];
-		lookup_prepare(l, i, ids ? rule->id_sql :
+		prepare_query(l, i, ids ? rule->id_sql :
 		    rule->sql_limits_by_id);
 		l->skip[i] = strlen(rule->name) + 1;
 	}
@@ -228,7 +228,7 @@ lookup_batch(struct lookup *l, struct mono now)
 	while ((e = TAILQ_LAST(&l->uses, lookup_uses)) != NULL &&
 	    (l->now - e->used > lookup_times[l->kind].kept ||
 	    map_count(l->map) > ENTRIES_MAX))
-		lookup_remove(l, e);
+		remove_entry(l, e);
 }
 
 /* The key of an entry: the rule's number and the stored id. */
@@ -239,7 +239,7 @@ struct lookup_key {
 };
 
 static void
-lookup_key(const struct lookup *l, struct lookup_key *key, uint16_t rule,
+fill_key(const struct lookup *l, struct lookup_key *key, uint16_t rule,
     const char *id, size_t idlen)
 {
 	char	hashed[ID_STORED_MAX + 1];
@@ -272,7 +272,7 @@ lookup_get(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 		    memcmp(id, l->settings->rules[rule].name, n) != 0)
 			return NULL;
 	}
-	lookup_key(l, &key, rule, id, idlen);
+	fill_key(l, &key, rule, id, idlen);
 	e = (struct lookup_entry *)map_find(l->map, key.hash, key.bytes,
 	    key.len);
 	if (e == NULL) {
@@ -299,7 +299,7 @@ lookup_find(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 {
 	struct lookup_key	key;
 
-	lookup_key(l, &key, rule, id, idlen);
+	fill_key(l, &key, rule, id, idlen);
 	return (const struct lookup_entry *)map_find(l->map, key.hash,
 	    key.bytes, key.len);
 }
@@ -326,13 +326,13 @@ lookup_longest(const struct lookup *l)
 /* --- asking --- */
 
 static int
-lookup_rule(const struct lookup_entry *e)
+take_rule(const struct lookup_entry *e)
 {
 	return (unsigned char)e->id[0] << 8 | (unsigned char)e->id[1];
 }
 
 static void
-lookup_complain(struct lookup *l, const struct lookup_entry *e, const char *why)
+log_fault(struct lookup *l, const struct lookup_entry *e, const char *why)
 {
 	char		id[128];
 	unsigned int	suppressed;
@@ -348,7 +348,7 @@ lookup_complain(struct lookup *l, const struct lookup_entry *e, const char *why)
 }
 
 static void
-lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
+parse_limits(struct lookup *l, struct lookup_entry *e, const char *text)
 {
 	struct faults	 faults;
 	struct value	*value;
@@ -365,7 +365,7 @@ lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
 		l->longest = window_longest(&limits, l->longest);
 	} else {
 		e->known = false;
-		lookup_complain(l, e, reason);
+		log_fault(l, e, reason);
 	}
 	value_free(value);
 	fault_clear(&faults);
@@ -377,7 +377,7 @@ lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
  * stored as a hash are ignored.
  */
 static void
-lookup_count(struct lookup *l, struct lookup_entry *e, const char *text)
+parse_count(struct lookup *l, struct lookup_entry *e, const char *text)
 {
 	const struct settings_rule	*rule;
 	struct str			 id;
@@ -385,7 +385,7 @@ lookup_count(struct lookup *l, struct lookup_entry *e, const char *text)
 	size_t				 n = normal_length(text, strlen(text));
 	size_t				 len;
 
-	rule = &l->settings->rules[lookup_rule(e)];
+	rule = &l->settings->rules[take_rule(e)];
 	str_init(&id);
 	str_addf(&id, "%s:", rule->name);
 	len = id.len;
@@ -395,14 +395,14 @@ lookup_count(struct lookup *l, struct lookup_entry *e, const char *text)
 	len = id.len;
 	e->known = n > 0 && id_stored(id.data, &len, hashed) == id.data;
 	if (n > 0 && !e->known)
-		lookup_complain(l, e, "it is too long, or not UTF-8");
+		log_fault(l, e, "it is too long, or not UTF-8");
 	free(e->counted);
 	e->counted = e->known ? alloc_string(id.data) : NULL;
 	str_clear(&id);
 }
 
 static void
-lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
+take_found(struct lookup *l, struct store *store, struct lookup_entry *e,
     const struct store_found *answer)
 {
 	unsigned int	suppressed;
@@ -421,11 +421,11 @@ lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
 	}
 	e->unknown = false;
 	if (l->kind == LOOKUP_IDS)
-		lookup_count(l, e, answer->text != NULL ? answer->text : "");
+		parse_count(l, e, answer->text != NULL ? answer->text : "");
 	else if (answer->text == NULL)
 		e->known = false;
 	else
-		lookup_parse(l, e, answer->text);
+		parse_limits(l, e, answer->text);
 }
 
 enum store_result
@@ -442,10 +442,10 @@ lookup_ask(struct lookup *l, struct store *store)
 		timeout = l->settings->db_timeout / TIME_SHARE;
 	/* One rule's entries at a time, up to the room there is. */
 	while ((e = TAILQ_FIRST(&l->asks)) != NULL) {
-		rule = lookup_rule(e);
+		rule = take_rule(e);
 		for (n = 0; e != NULL && n < ASKED; e = next) {
 			next = TAILQ_NEXT(e, ask);
-			if (lookup_rule(e) != rule)
+			if (take_rule(e) != rule)
 				continue;
 			TAILQ_REMOVE(&l->asks, e, ask);
 			e->waiting = false;
@@ -459,7 +459,7 @@ lookup_ask(struct lookup *l, struct store *store)
 		for (i = 0; i < n; i++) {
 			if (result != STORE_OK)
 				list[i].failed = true;
-			lookup_take(l, store, entry[i], &list[i]);
+			take_found(l, store, entry[i], &list[i]);
 			free(list[i].text);
 		}
 		if (result == STORE_LOST)

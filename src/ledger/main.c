@@ -17,7 +17,7 @@ static struct ledger	ledger;
 /* --- the peers --- */
 
 static void
-ledger_drop_engine(struct ledger *l)
+drop_engine(struct ledger *l)
 {
 	channel_free(l->engine);
 	l->engine = NULL;
@@ -33,7 +33,7 @@ ledger_drop_engine(struct ledger *l)
  * the channel is closed.
  */
 static int
-ledger_read(struct ledger *l, struct channel *c,
+read_channel(struct ledger *l, struct channel *c,
     int (*handle)(struct ledger *, const struct message *))
 {
 	struct message	m;
@@ -52,25 +52,25 @@ ledger_read(struct ledger *l, struct channel *c,
 }
 
 static void
-ledger_read_engine(struct ledger *l)
+read_engine(struct ledger *l)
 {
 	l->questions = 0;
 	if (l->engine != NULL &&
-	    ledger_read(l, l->engine, dispatch_message) == -1)
-		ledger_drop_engine(l);
+	    read_channel(l, l->engine, dispatch_message) == -1)
+		drop_engine(l);
 }
 
 /* --- the parent --- */
 
 static int
-ledger_on_peer(struct ledger *l, const struct message *m)
+on_peer(struct ledger *l, const struct message *m)
 {
 	uint64_t	role;
 
 	if (m->fd == -1 || msg_number_get(&role, m->payload, m->len) == -1)
 		return -1;
 	if (role == ROLE_ENGINE) {
-		ledger_drop_engine(l);
+		drop_engine(l);
 		l->engine = channel_new(m->fd, ROLE_LEDGER, ROLE_ENGINE);
 		channel_signal(l->engine, MSG_SERVING, 0);
 		dispatch_engine(l);
@@ -88,7 +88,7 @@ ledger_on_peer(struct ledger *l, const struct message *m)
  * question.
  */
 static int
-ledger_on_scan(struct ledger *l, const struct message *m)
+on_scan(struct ledger *l, const struct message *m)
 {
 	if (m->fd == -1 || l->engine != NULL)
 		return -1;
@@ -98,7 +98,7 @@ ledger_on_scan(struct ledger *l, const struct message *m)
 }
 
 static int
-ledger_on_stop(struct ledger *l, const struct message *m)
+on_stop(struct ledger *l, const struct message *m)
 {
 	(void)m;
 	l->stopping = true;
@@ -107,18 +107,18 @@ ledger_on_stop(struct ledger *l, const struct message *m)
 
 static int	(*const from_parent[MSG__MAX])(struct ledger *,
 		    const struct message *) = {
-	[MSG_PEER]		= ledger_on_peer,
-	[MSG_STOP]		= ledger_on_stop,
+	[MSG_PEER]		= on_peer,
+	[MSG_STOP]		= on_stop,
 	[MSG_CLEAN]		= upkeep_on_clean,
 	[MSG_HITS_WANTED]	= upkeep_on_wanted,
 	[MSG_HITS_SENT]		= upkeep_on_hits_sent,
 	[MSG_NOTICE_WANTED]	= upkeep_on_wanted,
 	[MSG_NOTICE_SENT]	= upkeep_on_notice_sent,
-	[MSG_SCAN]		= ledger_on_scan
+	[MSG_SCAN]		= on_scan
 };
 
 static int
-ledger_on_parent(struct ledger *l, const struct message *m)
+on_parent(struct ledger *l, const struct message *m)
 {
 	struct settings	*fresh = NULL;
 	int		 handled;
@@ -144,18 +144,18 @@ ledger_on_parent(struct ledger *l, const struct message *m)
 /* --- the loop --- */
 
 static void
-ledger_flush(struct ledger *l)
+flush_channels(struct ledger *l)
 {
 	if (channel_flush(l->parent) == -1)
 		exit(0);
 	if (l->engine != NULL && channel_flush(l->engine) == -1)
-		ledger_drop_engine(l);
+		drop_engine(l);
 	if (l->report != NULL && channel_flush(l->report) == -1)
 		ledger_drop_report(l);
 }
 
 static void
-ledger_poll_add(struct pollfd *p, const struct channel *c)
+poll_add(struct pollfd *p, const struct channel *c)
 {
 	p->fd = c == NULL ? -1 : channel_fd(c);
 	p->events = 0;
@@ -171,7 +171,7 @@ ledger_poll_add(struct pollfd *p, const struct channel *c)
 
 /* `idle`: milliseconds until store_idle should be called again, -1: never. */
 static int
-ledger_timeout(struct ledger *l, int idle)
+poll_timeout(struct ledger *l, int idle)
 {
 	int	due;
 
@@ -192,18 +192,18 @@ ledger_timeout(struct ledger *l, int idle)
 
 /* Waits for input and reads it. */
 static void
-ledger_wait(struct ledger *l, int idle)
+wait_for_events(struct ledger *l, int idle)
 {
 	struct pollfd	p[5];
 	bool		unflushed;
 	int		n;
 
-	ledger_poll_add(&p[0], l->parent);
-	ledger_poll_add(&p[1], l->engine);
-	ledger_poll_add(&p[2], l->report);
+	poll_add(&p[0], l->parent);
+	poll_add(&p[1], l->engine);
+	poll_add(&p[2], l->report);
 	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
 	p[4] = (struct pollfd){ charge_batch_flush_fd(l->batch), POLLIN, 0 };
-	if ((n = poll(p, 5, ledger_timeout(l, idle))) == -1) {
+	if ((n = poll(p, 5, poll_timeout(l, idle))) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 		return;
@@ -219,21 +219,21 @@ ledger_wait(struct ledger *l, int idle)
 		ledger_ended(l, l->flushed);
 	}
 	if ((p[1].revents & ~POLLOUT) != 0) {
-		ledger_read_engine(l);
+		read_engine(l);
 		if (l->batch->count > 0)
 			l->used = clock_mono().ns;
 	}
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
-	    ledger_read(l, l->report, NULL) == -1)
+	    read_channel(l, l->report, NULL) == -1)
 		ledger_drop_report(l);
 	if ((p[0].revents & ~POLLOUT) != 0 &&
-	    ledger_read(l, l->parent, ledger_on_parent) == -1)
+	    read_channel(l, l->parent, on_parent) == -1)
 		exit(errno == EBADMSG ? EXIT_FAILURE : 0);
 }
 
 /* Charges that the last batch left over have waited long enough. */
 static bool
-ledger_due(struct ledger *l)
+due_work(struct ledger *l)
 {
 	int	delay;
 
@@ -251,21 +251,21 @@ ledger_due(struct ledger *l)
 }
 
 static void
-ledger_serve(struct ledger *l)
+serve_engine(struct ledger *l)
 {
 	struct mono	now;
 	int		idle = 0;
 	bool		serves;
 
 	while (!l->stopping) {
-		ledger_wait(l, idle);
-		if (ledger_due(l)) {
+		wait_for_events(l, idle);
+		if (due_work(l)) {
 			dispatch_decide(l);
 			l->gathering = l->batch->count > 0;
 			l->gathered.ns = 0;
 		}
 		upkeep_send_hits(l);
-		ledger_flush(l);
+		flush_channels(l);
 		now = clock_mono();
 		upkeep_history(l, now);
 		upkeep_clean(l);
@@ -273,7 +273,7 @@ ledger_serve(struct ledger *l)
 		idle = -1;
 		if (l->batch->count > 0 ||
 		    charge_batch_unflushed(l->batch)) {
-			ledger_flush(l);
+			flush_channels(l);
 			continue;
 		}
 		/* Other ledgers only clean, report or scan. */
@@ -285,17 +285,17 @@ ledger_serve(struct ledger *l)
 		if (serves)
 			idle = store_idle(l->store);
 		inquiry_step(l);
-		ledger_flush(l);
+		flush_channels(l);
 	}
 }
 
 /* Charges received before the stop are answered. */
 static void
-ledger_stop(struct ledger *l)
+stop_ledger(struct ledger *l)
 {
 	struct mono	deadline = clock_after(clock_mono(), GOODBYE_MS);
 
-	ledger_read_engine(l);
+	read_engine(l);
 	while (l->batch->count > 0 &&
 	    !clock_passed(deadline, clock_mono())) {
 		dispatch_decide(l);
@@ -308,7 +308,7 @@ ledger_stop(struct ledger *l)
 	if (l->engine != NULL)
 		(void)channel_drain(l->engine, deadline);
 	(void)channel_drain(l->parent, deadline);
-	ledger_drop_engine(l);
+	drop_engine(l);
 	ledger_drop_report(l);
 	clean_remember(l->store, l->limits, clock_wall());
 	store_close(l->store);
@@ -369,7 +369,7 @@ main(void)
 		channel_signal(l->engine, MSG_SERVING, 0);
 
 	l->used = l->flushed = clock_mono().ns;
-	ledger_serve(l);
-	ledger_stop(l);
+	serve_engine(l);
+	stop_ledger(l);
 	return 0;
 }

@@ -44,7 +44,7 @@ struct notices {
 };
 
 static int
-notices_same(const struct map_node *node, const void *key, size_t len)
+same_login(const struct map_node *node, const void *key, size_t len)
 {
 	const struct known	*k = (const struct known *)node;
 
@@ -57,14 +57,14 @@ notices_new(void)
 	struct notices	*n;
 
 	n = alloc_zero(1, sizeof(*n));
-	n->known = map_new(notices_same);
+	n->known = map_new(same_login);
 	TAILQ_INIT(&n->added);
 	TAILQ_INIT(&n->claimed);
 	return n;
 }
 
 static void
-notices_drop_old(struct map_node *node, void *arg)
+drop_if_old(struct map_node *node, void *arg)
 {
 	struct notices	*n = arg;
 
@@ -75,7 +75,7 @@ notices_drop_old(struct map_node *node, void *arg)
 }
 
 static void
-notices_drop(struct notice_list *list, struct notice *notice)
+drop_notice(struct notice_list *list, struct notice *notice)
 {
 	TAILQ_REMOVE(list, notice, entry);
 	free(notice->rule);
@@ -100,7 +100,7 @@ notices_add(struct notices *n, const struct settings *s, const char *login,
 		return;
 	if (k == NULL) {
 		if (map_count(n->known) >= KNOWN_MAX)
-			map_each(n->known, notices_drop_old, n);
+			map_each(n->known, drop_if_old, n);
 		if (map_count(n->known) >= KNOWN_MAX)
 			return;
 		k = alloc_zero(1, sizeof(*k) + len);
@@ -151,7 +151,7 @@ notices_claim(struct notices *n, struct store *store, int64_t wall,
 		notice = TAILQ_FIRST(&n->added);
 		n->nadded--;
 		if (list[i].claim != STORE_NOTICE_OURS) {
-			notices_drop(&n->added, notice);
+			drop_notice(&n->added, notice);
 			continue;
 		}
 		TAILQ_REMOVE(&n->added, notice, entry);
@@ -208,5 +208,5 @@ notices_sent(struct notices *n, bool good)
 	else
 		log_warning("the user is not told by mail, given up: "
 		    "sasl_username=%s", text);
-	notices_drop(&n->claimed, notice);
+	drop_notice(&n->claimed, notice);
 }

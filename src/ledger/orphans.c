@@ -20,7 +20,7 @@ struct orphans {
 
 /* The old rule of the id, if it is gone and no fresh rule has the id; or -1. */
 static int
-orphans_rule(const struct orphans *o, const char *id, size_t idlen)
+rule_of(const struct orphans *o, const char *id, size_t idlen)
 {
 	const struct settings_rule	*rule;
 
@@ -34,19 +34,19 @@ orphans_rule(const struct orphans *o, const char *id, size_t idlen)
 }
 
 static void
-orphans_on_id(void *arg, const char *id, size_t idlen,
+on_id(void *arg, const char *id, size_t idlen,
     const struct window *window)
 {
 	struct orphans	*o = arg;
 	int		 rule;
 
 	if (window_newest(window) != INT64_MIN &&
-	    (rule = orphans_rule(o, id, idlen)) != -1)
+	    (rule = rule_of(o, id, idlen)) != -1)
 		o->ids[rule]++;
 }
 
 static void
-orphans_on_override(void *arg, const struct override *override)
+on_override(void *arg, const struct override *override)
 {
 	struct orphans	*o = arg;
 	size_t		 i;
@@ -55,7 +55,7 @@ orphans_on_override(void *arg, const struct override *override)
 	if (override->until <= o->now)
 		return;
 	if (override->kind == OVERRIDE_GRANT &&
-	    (rule = orphans_rule(o, override->id, override->idlen)) != -1)
+	    (rule = rule_of(o, override->id, override->idlen)) != -1)
 		o->grants[rule]++;
 	for (i = 0; i < o->old->nrules && override->kind == OVERRIDE_LOCK; i++)
 		o->locks[i] += o->gone[i] && rule_lock_is_named(
@@ -81,9 +81,9 @@ orphans_tell(const struct ledger *l, const struct settings *fresh)
 	}
 	if (!any)
 		return;
-	cache_each(l->cache, SIZE_MAX, orphans_on_id, &o);
+	cache_each(l->cache, SIZE_MAX, on_id, &o);
 	override_list_each(l->batch->overrides->list,
-	    orphans_on_override, &o);
+	    on_override, &o);
 	for (i = 0; i < RULES_MAX; i++) {
 		if (o.ids[i] + o.grants[i] + o.locks[i] == 0)
 			continue;

@@ -64,7 +64,7 @@ override_table_free(struct override_table *t)
 
 /* Another program may have written any values. */
 static void
-override_table_on_row(void *arg, const struct override *row)
+on_row(void *arg, const struct override *row)
 {
 	struct override	o = *row;
 
@@ -89,7 +89,7 @@ override_table_on_row(void *arg, const struct override *row)
  * Convert that to a block of the login or the address.
  */
 static void
-override_table_convert(struct override_copies *due, const struct override *old)
+convert_old(struct override_copies *due, const struct override *old)
 {
 	struct override	 new[2] = { *old, *old };
 	struct network	 net;
@@ -124,7 +124,7 @@ struct correction {
 };
 
 static void
-override_table_on_read_one(void *arg, const struct override *o)
+on_read_one(void *arg, const struct override *o)
 {
 	const struct correction		*c = arg;
 	const struct settings		*s = c->table->settings;
@@ -134,7 +134,7 @@ override_table_on_read_one(void *arg, const struct override *o)
 	size_t				 i;
 
 	if (o->kind == OVERRIDE_KEY_BLOCK)
-		override_table_convert(&c->table->due, o);
+		convert_old(&c->table->due, o);
 	if (o->kind != OVERRIDE_LOCK)
 		return;
 	/* It may end too late for its rule, because a clock was wrong. */
@@ -154,7 +154,7 @@ override_table_on_read_one(void *arg, const struct override *o)
  * corrected now, and in the database with the next change.
  */
 static void
-override_table_take(struct override_table *t, struct override_list *fresh,
+take_list(struct override_table *t, struct override_list *fresh,
     int64_t now)
 {
 	struct correction	c = { t, now };
@@ -162,7 +162,7 @@ override_table_take(struct override_table *t, struct override_list *fresh,
 	bool			changed;
 
 	override_table_empty(&t->due);
-	override_list_each(fresh, override_table_on_read_one, &c);
+	override_list_each(fresh, on_read_one, &c);
 	for (i = 0; i < t->due.n; i++)
 		(void)override_list_set(fresh, &t->due.list[i]);
 	changed = override_list_sum(fresh) != override_list_sum(t->list);
@@ -178,7 +178,7 @@ override_table_take(struct override_table *t, struct override_list *fresh,
  * again when the clock is set back.
  */
 static bool
-override_table_fresh(const struct override_table *t, int64_t now,
+is_fresh(const struct override_table *t, int64_t now,
     struct mono mono)
 {
 	return t->known && !clock_passed(t->again, mono) && now >= t->read_at;
@@ -193,12 +193,12 @@ override_table_refresh(struct override_table *t, struct store *store,
 	enum store_result	 result;
 	int64_t			 took;
 
-	if (override_table_fresh(t, now, mono))
+	if (is_fresh(t, now, mono))
 		return STORE_OK;
 	t->read_at = now;
 	t->again = clock_after(mono, FRESH_MS);
 	fresh = override_list_new();
-	result = store_overrides(store, false, now, override_table_on_row,
+	result = store_overrides(store, false, now, on_row,
 	    fresh);
 	if (result != STORE_OK) {
 		override_list_free(fresh);
@@ -207,7 +207,7 @@ override_table_refresh(struct override_table *t, struct store *store,
 	took = clock_between(began, clock_mono()) / 1000000 * SHARE;
 	if (took > FRESH_MS)
 		t->again = clock_after(mono, took);
-	override_table_take(t, fresh, now);
+	take_list(t, fresh, now);
 	return STORE_OK;
 }
 
@@ -221,7 +221,7 @@ override_table_batch(struct override_table *t, struct store *store,
 	enum store_result	 result;
 	size_t			 i;
 
-	result = store_overrides(store, true, now, override_table_on_row, list);
+	result = store_overrides(store, true, now, on_row, list);
 	if (result != STORE_OK) {
 		override_list_free(list);
 		return result;
@@ -229,7 +229,7 @@ override_table_batch(struct override_table *t, struct store *store,
 	/* They include what this batch wrote but has not committed yet. */
 	for (i = 0; i < t->fresh.n; i++)
 		(void)override_list_set(list, &t->fresh.list[i]);
-	override_table_take(t, list, now);
+	take_list(t, list, now);
 	return STORE_OK;
 }
 
@@ -281,7 +281,7 @@ override_table_settle(struct override_table *t, bool committed)
  * unfamiliar networks. Returns their number.
  */
 static size_t
-override_table_locks_of(const struct override_table *t,
+find_locks(const struct override_table *t,
     const struct override *block, int64_t now, const struct override *out[2])
 {
 	const size_t	 len = sizeof("login:") - 1;
@@ -309,7 +309,7 @@ override_table_locks_of(const struct override_table *t,
 
 /* The changes, with the ends of the locks that they end too. */
 static enum override_result
-override_table_set(struct override_table *t, const struct override *list,
+set_overrides(struct override_table *t, const struct override *list,
     size_t n, int64_t now)
 {
 	const struct override	*locks[2], *record;
@@ -320,7 +320,7 @@ override_table_set(struct override_table *t, const struct override *list,
 	for (i = 0; i < n; i++)
 		there += override_find(t->list, (enum override_kind)list->kind,
 		    list[i].id, list[i].idlen, now) != NULL ||
-		    override_table_locks_of(t, &list[i], now, locks) > 0;
+		    find_locks(t, &list[i], now, locks) > 0;
 	if (list->until > now && override_list_count(t->list,
 	    (enum override_kind)list->kind) + n - there > OVERRIDE_MOST)
 		return OVERRIDE_FULL;
@@ -328,7 +328,7 @@ override_table_set(struct override_table *t, const struct override *list,
 		return OVERRIDE_WAS_NONE;
 	for (i = 0; i < n; i++) {
 		override_table_copy(&t->fresh, &list[i]);
-		nlocks = override_table_locks_of(t, &list[i], now, locks);
+		nlocks = find_locks(t, &list[i], now, locks);
 		for (j = 0; j < nlocks; j++) {
 			end = list[i];
 			end.kind = OVERRIDE_LOCK;
@@ -349,7 +349,7 @@ override_table_set(struct override_table *t, const struct override *list,
 
 /* A lock that was set while the database was away, with its record. */
 static enum override_result
-override_table_record(struct override_table *t, const struct override *lock,
+record_lock(struct override_table *t, const struct override *lock,
     int64_t now)
 {
 	const struct override	*there;
@@ -382,8 +382,8 @@ override_table_change(struct override_table *t, struct store *store,
 
 	/* A long list takes too long to be read for each change. */
 	if (n > 0 && list->kind != OVERRIDE_LOCK && t->due.n == 0 &&
-	    override_table_fresh(t, now, clock_mono()) &&
-	    (*outcome = override_table_set(t, list, n, now)) !=
+	    is_fresh(t, now, clock_mono()) &&
+	    (*outcome = set_overrides(t, list, n, now)) !=
 	    OVERRIDE_WAS_NONE)
 		return store_set_overrides(store, t->fresh.list, t->fresh.n,
 		    now);
@@ -395,8 +395,8 @@ override_table_change(struct override_table *t, struct store *store,
 	result = store_set_overrides(store, t->due.list, t->corrects, now);
 	if (n > 0)
 		*outcome = list->kind == OVERRIDE_LOCK ?
-		    override_table_record(t, list, now) :
-		    override_table_set(t, list, n, now);
+		    record_lock(t, list, now) :
+		    set_overrides(t, list, n, now);
 	if (result == STORE_OK)
 		result = store_set_overrides(store, t->fresh.list, t->fresh.n,
 		    now);

@@ -12,7 +12,7 @@
  */
 
 static void
-pack_put(struct str *out, uint64_t n)
+put_number(struct str *out, uint64_t n)
 {
 	while (n >= 0x80) {
 		str_addc(out, (int)(n & 0x7f) | 0x80);
@@ -22,7 +22,7 @@ pack_put(struct str *out, uint64_t n)
 }
 
 static int
-pack_get(struct pack *p, uint64_t *out)
+get_number(struct pack *p, uint64_t *out)
 {
 	uint64_t	n = 0;
 	unsigned int	i;
@@ -41,13 +41,13 @@ pack_get(struct pack *p, uint64_t *out)
 
 /* Maps signed numbers to unsigned ones, small absolute values to small ones. */
 static uint64_t
-pack_fold(int64_t n)
+fold_sign(int64_t n)
 {
 	return (uint64_t)n << 1 ^ (n < 0 ? UINT64_MAX : 0);
 }
 
 static int64_t
-pack_unfold(uint64_t n)
+unfold_sign(uint64_t n)
 {
 	return (int64_t)(n >> 1 ^ ((n & 1) != 0 ? UINT64_MAX : 0));
 }
@@ -61,13 +61,14 @@ pack_id(struct str *out, const char *id, size_t idlen,
 	uint64_t	date = 0;
 	size_t		i;
 
-	pack_put(out, idlen);
+	put_number(out, idlen);
 	str_add(out, id, idlen);
-	pack_put(out, n);
+	put_number(out, n);
 	/* Differences are modulo 2^64, so any two dates have one. */
 	for (i = 0; i < n; i++) {
-		pack_put(out, pack_fold((int64_t)((uint64_t)c[i].date - date)));
-		pack_put(out, pack_fold(c[i].amount));
+		put_number(out,
+		    fold_sign((int64_t)((uint64_t)c[i].date - date)));
+		put_number(out, fold_sign(c[i].amount));
 		date = (uint64_t)c[i].date;
 	}
 }
@@ -88,12 +89,12 @@ pack_count(struct pack *p, struct pack_count *c)
 
 	if (p->counts == 0)
 		return 0;
-	if (pack_get(p, &date) == -1 || pack_get(p, &amount) == -1)
+	if (get_number(p, &date) == -1 || get_number(p, &amount) == -1)
 		return -1;
 	p->counts--;
-	p->date = (int64_t)((uint64_t)p->date + (uint64_t)pack_unfold(date));
+	p->date = (int64_t)((uint64_t)p->date + (uint64_t)unfold_sign(date));
 	c->date = p->date;
-	c->amount = pack_unfold(amount);
+	c->amount = unfold_sign(amount);
 	return 1;
 }
 
@@ -110,13 +111,13 @@ pack_next(struct pack *p, const char **id, size_t *idlen)
 		return -1;
 	if (p->left == 0)
 		return 0;
-	if (pack_get(p, &n) == -1 || n > p->left)
+	if (get_number(p, &n) == -1 || n > p->left)
 		return -1;
 	*id = (const char *)p->at;
 	*idlen = (size_t)n;
 	p->at += n;
 	p->left -= (size_t)n;
-	if (pack_get(p, &n) == -1 || n > p->left)
+	if (get_number(p, &n) == -1 || n > p->left)
 		return -1;
 	p->counts = (size_t)n;
 	p->date = 0;
@@ -124,7 +125,7 @@ pack_next(struct pack *p, const char **id, size_t *idlen)
 }
 
 static int
-pack_order(const void *a, const void *b)
+by_date(const void *a, const void *b)
 {
 	const struct pack_count	*x = a, *y = b;
 
@@ -140,7 +141,7 @@ pack_sort(struct pack_count *c, size_t n)
 	for (i = 1; i < n && c[i - 1].date <= c[i].date; i++)
 		;
 	if (i < n)
-		qsort(c, n, sizeof(c[0]), pack_order);
+		qsort(c, n, sizeof(c[0]), by_date);
 	for (i = 0; i < n; i++) {
 		if (kept > 0 && c[kept - 1].date == c[i].date)
 			c[kept - 1].amount = num_add_clamp(c[kept - 1].amount,

@@ -327,7 +327,7 @@ schema_log_step(const char *description, const char *sql, bool replaces)
 
 /* The statement of a step; empty: it does nothing. */
 static void
-schema_text(struct str *out, const struct step *step,
+text_of(struct str *out, const struct step *step,
     enum schema_dialect dialect)
 {
 	const char	*at = step->sql[dialect];
@@ -353,7 +353,7 @@ schema_text(struct str *out, const struct step *step,
 
 /* A table without a column that only ours has is an older program's. */
 static int
-schema_fold(enum schema_dialect dialect, const struct schema_database *database)
+fold_ids(enum schema_dialect dialect, const struct schema_database *database)
 {
 	int	there, width;
 
@@ -376,7 +376,7 @@ struct altering {
 };
 
 static int
-schema_alter(struct altering *a, const struct schema_database *database)
+alter_column(struct altering *a, const struct schema_database *database)
 {
 	int	ret = 0;
 
@@ -388,14 +388,14 @@ schema_alter(struct altering *a, const struct schema_database *database)
 }
 
 static int
-schema_take(enum schema_dialect dialect, const struct step *step,
+take_step(enum schema_dialect dialect, const struct step *step,
     const char *sql, struct altering *a, const struct schema_database *database)
 {
 	bool	first = a->sql.len == 0;
 
 	if (!first && (step->column == NULL ||
 	    strcmp(step->table, a->table) != 0)) {
-		if (schema_alter(a, database) == -1)
+		if (alter_column(a, database) == -1)
 			return -1;
 		first = true;
 	}
@@ -408,7 +408,7 @@ schema_take(enum schema_dialect dialect, const struct step *step,
 		str_adds(&a->sql, ",");
 	}
 	str_adds(&a->sql, sql);
-	return dialect == SCHEMA_MYSQL ? 0 : schema_alter(a, database);
+	return dialect == SCHEMA_MYSQL ? 0 : alter_column(a, database);
 }
 
 int
@@ -422,13 +422,13 @@ schema_upgrade(enum schema_dialect dialect,
 	int			 width, there, ret = 0;
 
 	*changed = false;
-	if (schema_fold(dialect, database) == -1)
+	if (fold_ids(dialect, database) == -1)
 		return -1;
 	str_init(&altering.sql);
 	str_init(&sql);
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && ret == 0; i++) {
 		step = &steps[i];
-		schema_text(&sql, step, dialect);
+		text_of(&sql, step, dialect);
 		if (sql.len == 0)
 			continue;
 		width = 0;
@@ -440,11 +440,11 @@ schema_upgrade(enum schema_dialect dialect,
 		if (there == 0 && step->width > 0)
 			continue;
 		ret = there == -1 ? -1 :
-		    schema_take(dialect, step, sql.data, &altering, database);
+		    take_step(dialect, step, sql.data, &altering, database);
 		*changed = true;
 	}
 	if (ret == 0)
-		ret = schema_alter(&altering, database);
+		ret = alter_column(&altering, database);
 	str_clear(&altering.sql);
 	str_clear(&sql);
 	return ret;

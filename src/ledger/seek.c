@@ -26,7 +26,7 @@ struct seek {
 /* --- which rows match --- */
 
 static void
-seek_sum(struct seek *s, const struct msg_refusal *m)
+add_refusal(struct seek *s, const struct msg_refusal *m)
 {
 	const char	*colon = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
 			    NULL;
@@ -48,23 +48,23 @@ seek_sum(struct seek *s, const struct msg_refusal *m)
 }
 
 static bool
-seek_same(const char *a, size_t alen, const char *b, size_t blen)
+same_text(const char *a, size_t alen, const char *b, size_t blen)
 {
 	return alen == blen && (alen == 0 || strncasecmp(a, b, alen) == 0);
 }
 
 /* "@domain" is every address there. */
 static bool
-seek_text(const char *text, size_t len, const char *any, size_t anylen)
+text_contains(const char *text, size_t len, const char *any, size_t anylen)
 {
 	if (anylen > 1 && any[0] == '@' && len > anylen)
-		return seek_same(text + len - anylen, anylen, any, anylen);
-	return seek_same(text, len, any, anylen);
+		return same_text(text + len - anylen, anylen, any, anylen);
+	return same_text(text, len, any, anylen);
 }
 
 /* Whether the word of a search is anything of this row. */
 static bool
-seek_any(const struct msg_search *w, const struct msg_refusal *m)
+any_contains(const struct msg_search *w, const struct msg_refusal *m)
 {
 	const char	*value;
 	size_t		 i;
@@ -75,17 +75,17 @@ seek_any(const struct msg_search *w, const struct msg_refusal *m)
 	    memcmp(m->text[REFUSAL_QUEUE_ID], w->any, w->anylen) == 0)
 		return true;
 	for (i = REFUSAL_LOGIN; i <= REFUSAL_CLIENT; i++)
-		if (seek_text(m->text[i], m->textlen[i], w->any, w->anylen))
+		if (text_contains(m->text[i], m->textlen[i], w->any, w->anylen))
 			return true;
-	if (seek_same(m->id, m->idlen, w->any, w->anylen))
+	if (same_text(m->id, m->idlen, w->any, w->anylen))
 		return true;
 	value = m->idlen > 0 ? memchr(m->id, ':', m->idlen) : NULL;
-	return value != NULL && seek_text(value + 1,
+	return value != NULL && text_contains(value + 1,
 	    m->idlen - (size_t)(value + 1 - m->id), w->any, w->anylen);
 }
 
 static bool
-seek_matches(const struct seek *s, const struct msg_refusal *m)
+refusal_matches(const struct seek *s, const struct msg_refusal *m)
 {
 	const struct msg_search	*w = &s->wanted;
 	size_t			 i, n = 0;
@@ -98,7 +98,7 @@ seek_matches(const struct seek *s, const struct msg_refusal *m)
 			return true;
 	if (w->only_ids)
 		return false;
-	if (seek_any(w, m))
+	if (any_contains(w, m))
 		return true;
 	/* All texts that are asked for, and at least one. */
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
@@ -107,7 +107,7 @@ seek_matches(const struct seek *s, const struct msg_refusal *m)
 		/* At DATA the recipient of several is not known. */
 		if (i == REFUSAL_RECIPIENT && m->textlen[i] == 0)
 			continue;
-		if (!seek_same(m->text[i], m->textlen[i], w->text[i],
+		if (!same_text(m->text[i], m->textlen[i], w->text[i],
 		    w->textlen[i]))
 			return false;
 		n++;
@@ -116,7 +116,7 @@ seek_matches(const struct seek *s, const struct msg_refusal *m)
 }
 
 static void
-seek_on_row(void *arg, const struct store_refusal *row)
+on_row(void *arg, const struct store_refusal *row)
 {
 	struct seek		*s = arg;
 	struct ledger		*l = s->inquiry.ledger;
@@ -129,10 +129,10 @@ seek_on_row(void *arg, const struct store_refusal *row)
 	if (!history_read(&m, row, &texts))
 		return;
 	if (s->tally != NULL) {
-		seek_sum(s, &m);
+		add_refusal(s, &m);
 		return;
 	}
-	if (!seek_matches(s, &m))
+	if (!refusal_matches(s, &m))
 		return;
 	if (m.shadow)
 		s->answer.shadow = num_add_clamp(s->answer.shadow, m.times);
@@ -148,7 +148,7 @@ seek_on_row(void *arg, const struct store_refusal *row)
 /* --- a piece --- */
 
 static void
-seek_answer(struct seek *s)
+send_answer(struct seek *s)
 {
 	struct ledger		*l = s->inquiry.ledger;
 	struct msg_topped	*topped = &l->message.topped;
@@ -168,7 +168,7 @@ seek_answer(struct seek *s)
 }
 
 static enum store_result
-seek_step(struct inquiry *q)
+step(struct inquiry *q)
 {
 	struct seek		*s = (struct seek *)q;
 	struct ledger		*l = q->ledger;
@@ -188,13 +188,13 @@ seek_step(struct inquiry *q)
 	page.date = s->date;
 	page.number = s->number;
 	result = w->only_ids && w->nids == 0 ? STORE_OK :
-	    store_refusals(l->store, &page, seek_on_row, s);
+	    store_refusals(l->store, &page, on_row, s);
 	if (result != STORE_OK)
 		return result;
 	if (q->rows - rows < PAGE || (s->everything && s->found == w->n)) {
 		s->date = s->number = INT64_MAX;
 		if (!w->only_ids || ++s->id >= w->nids)
-			seek_answer(s);
+			send_answer(s);
 	}
 	return STORE_OK;
 }
@@ -202,20 +202,20 @@ seek_step(struct inquiry *q)
 /* --- questions --- */
 
 static void
-seek_clear(struct inquiry *q)
+clear_question(struct inquiry *q)
 {
 	tally_free(((struct seek *)q)->tally);
 }
 
 /* NULL: too many questions wait. */
 static struct seek *
-seek_new(struct ledger *l, const struct message *m)
+new(struct ledger *l, const struct message *m)
 {
-	struct inquiry	*q = inquiry_new(l, m, sizeof(struct seek), seek_step);
+	struct inquiry	*q = inquiry_new(l, m, sizeof(struct seek), step);
 	struct seek	*s = (struct seek *)q;
 
 	if (q != NULL) {
-		q->clear = seek_clear;
+		q->clear = clear_question;
 		s->date = s->number = INT64_MAX;
 	}
 	return s;
@@ -224,7 +224,7 @@ seek_new(struct ledger *l, const struct message *m)
 int
 seek_on_search(struct ledger *l, const struct message *m)
 {
-	struct seek		*s = seek_new(l, m);
+	struct seek		*s = new(l, m);
 	struct msg_search	*w;
 	size_t			 i, texts = 0;
 
@@ -245,7 +245,7 @@ seek_on_search(struct ledger *l, const struct message *m)
 int
 seek_on_top(struct ledger *l, const struct message *m)
 {
-	struct seek	*s = seek_new(l, m);
+	struct seek	*s = new(l, m);
 
 	if (s == NULL ||
 	    msg_top_get(&s->top, s->inquiry.payload, m->len) == -1)

@@ -24,7 +24,7 @@ struct top_rows {
 };
 
 static const struct window *
-top_rows_counts(void *arg, const char *id, size_t idlen)
+counts_of(void *arg, const char *id, size_t idlen)
 {
 	const struct ledger	*l = arg;
 
@@ -32,7 +32,7 @@ top_rows_counts(void *arg, const char *id, size_t idlen)
 }
 
 static const struct limits *
-top_rows_sql(void *arg, const struct settings_rule *rule, const char *id,
+sql_limits(void *arg, const struct settings_rule *rule, const char *id,
     size_t idlen)
 {
 	const struct ledger	*l = arg;
@@ -41,7 +41,7 @@ top_rows_sql(void *arg, const struct settings_rule *rule, const char *id,
 }
 
 static int64_t
-top_rows_granted(void *arg, const char *id, size_t idlen)
+granted_to(void *arg, const char *id, size_t idlen)
 {
 	const struct ledger	*l = arg;
 
@@ -52,14 +52,14 @@ top_rows_granted(void *arg, const char *id, size_t idlen)
 struct top_source
 top_rows_source(struct ledger *l)
 {
-	const struct top_source	source = { top_rows_counts, top_rows_sql,
-				    top_rows_granted, l };
+	const struct top_source	source = { counts_of, sql_limits,
+				    granted_to, l };
 
 	return source;
 }
 
 static void
-top_rows_add(void *arg, const char *id, size_t idlen, int64_t date,
+add(void *arg, const char *id, size_t idlen, int64_t date,
     int64_t amount)
 {
 	struct top_rows			*t = arg;
@@ -103,7 +103,7 @@ top_rows_add(void *arg, const char *id, size_t idlen, int64_t date,
 
 /* Reads rows; after the last one lists the next ids, with limits by SQL. */
 static enum store_result
-top_rows_step(struct inquiry *q)
+step(struct inquiry *q)
 {
 	struct top_rows			*t = (struct top_rows *)q;
 	struct ledger			*l = q->ledger;
@@ -113,7 +113,7 @@ top_rows_step(struct inquiry *q)
 	size_t				 end, i;
 
 	if (q->position != -1)
-		return inquiry_rows(q, top_rows_add);
+		return inquiry_rows(q, add);
 	if (t->top == NULL) {
 		/* Grants belong to the limits. */
 		if (override_table_refresh(l->batch->overrides,
@@ -151,7 +151,7 @@ int
 top_rows_on_top(struct ledger *l, const struct message *m)
 {
 	struct inquiry	*q = inquiry_new(l, m, sizeof(struct top_rows),
-			    top_rows_step);
+			    step);
 	struct top_rows	*t = (struct top_rows *)q;
 	int64_t		 longest = settings_longest_window(l->settings);
 

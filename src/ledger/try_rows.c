@@ -91,7 +91,7 @@ reply_text(struct try_rows *t, enum simulated_kind kind, const char *rule,
 }
 
 static void
-try_rows_fail(struct inquiry *q, const char *why)
+fail_with(struct inquiry *q, const char *why)
 {
 	reply_text((struct try_rows *)q, SIMULATED_FAILED, "", why);
 }
@@ -290,7 +290,7 @@ new_id(struct try_rows *t, const char *id, size_t len, size_t rule)
 }
 
 static void
-try_rows_add(void *arg, const char *id, size_t len, int64_t date,
+add(void *arg, const char *id, size_t len, int64_t date,
     int64_t amount)
 {
 	struct try_rows			*t = arg;
@@ -507,7 +507,7 @@ reply_results(struct try_rows *t)
 
 /* Reads rows; after the last one decides on the next ids. */
 static enum store_result
-try_rows_step(struct inquiry *q)
+step(struct inquiry *q)
 {
 	struct try_rows		*t = (struct try_rows *)q;
 	const struct limits	*limits;
@@ -518,7 +518,7 @@ try_rows_step(struct inquiry *q)
 	if (q->why != NULL)
 		return STORE_FAILED;
 	if (q->position != -1)
-		return inquiry_rows(q, try_rows_add);
+		return inquiry_rows(q, add);
 	for (i = 0; i < t->nrules && t->tried == NULL && t->at == 0; i++) {
 		r = &t->rule[i];
 		r->peak = alloc_zero(r->ids * rule_limits(t, i)->count + 1,
@@ -552,13 +552,13 @@ int
 try_rows_on_simulate(struct ledger *l, const struct message *m)
 {
 	struct inquiry		*q = inquiry_new(l, m, sizeof(struct try_rows),
-				    try_rows_step);
+				    step);
 	struct try_rows		*t = (struct try_rows *)q;
 	struct msg_simulate	 wanted;
 
 	if (q == NULL || msg_simulate_get(&wanted, q->payload, q->len) == -1)
 		return -1;
-	q->fail = try_rows_fail;
+	q->fail = fail_with;
 	t->now = l->settings;
 	t->map = map_new(same_id);
 	t->k = wanted.most_ids;

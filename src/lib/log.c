@@ -240,11 +240,11 @@ line_next(int level, const struct writer *from, const char *text)
 		state.dropped++;
 }
 
-static void	log_line(int, const char *, va_list)
+static void	write_line(int, const char *, va_list)
 		    __attribute__((__format__(printf, 2, 0)));
 
 static void
-log_line(int level, const char *fmt, va_list ap)
+write_line(int level, const char *fmt, va_list ap)
 {
 	char	text[LINE_MAX_BYTES], *p;
 	int	saved = errno;
@@ -287,7 +287,7 @@ log_error(const char *fmt, ...)
 	va_list	ap;
 
 	va_start(ap, fmt);
-	log_line(LOG_ERR, fmt, ap);
+	write_line(LOG_ERR, fmt, ap);
 	va_end(ap);
 }
 
@@ -297,7 +297,7 @@ log_warning(const char *fmt, ...)
 	va_list	ap;
 
 	va_start(ap, fmt);
-	log_line(LOG_WARNING, fmt, ap);
+	write_line(LOG_WARNING, fmt, ap);
 	va_end(ap);
 }
 
@@ -307,7 +307,7 @@ log_notice(const char *fmt, ...)
 	va_list	ap;
 
 	va_start(ap, fmt);
-	log_line(LOG_NOTICE, fmt, ap);
+	write_line(LOG_NOTICE, fmt, ap);
 	va_end(ap);
 }
 
@@ -319,7 +319,7 @@ log_debug(const char *fmt, ...)
 	if (!state.debug)
 		return;
 	va_start(ap, fmt);
-	log_line(LOG_DEBUG, fmt, ap);
+	write_line(LOG_DEBUG, fmt, ap);
 	va_end(ap);
 }
 
@@ -329,7 +329,7 @@ log_fatal(const char *fmt, ...)
 	va_list	ap;
 
 	va_start(ap, fmt);
-	log_line(LOG_CRIT, fmt, ap);
+	write_line(LOG_CRIT, fmt, ap);
 	va_end(ap);
 	exit(6);
 }

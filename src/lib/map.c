@@ -131,7 +131,7 @@ map_count(const struct map *map)
 
 /* The chain for nodes of this hash. */
 static struct map_node **
-map_chain(struct map *map, uint64_t hash)
+chain_of(struct map *map, uint64_t hash)
 {
 	if (map->old != NULL && (hash & map->oldmask) >= map->moved)
 		return &map->old[hash & map->oldmask];
@@ -139,7 +139,7 @@ map_chain(struct map *map, uint64_t hash)
 }
 
 static void
-map_move(struct map *map)
+move_some(struct map *map)
 {
 	struct map_node	*node, *next, **chain;
 	unsigned int	 n;
@@ -162,7 +162,7 @@ map_move(struct map *map)
 }
 
 static void
-map_grow(struct map *map)
+grow_table(struct map *map)
 {
 	size_t	size;
 
@@ -181,8 +181,8 @@ map_find(struct map *map, uint64_t hash, const void *key, size_t len)
 {
 	struct map_node	*node;
 
-	map_move(map);
-	for (node = *map_chain(map, hash); node != NULL; node = node->next)
+	move_some(map);
+	for (node = *chain_of(map, hash); node != NULL; node = node->next)
 		if (node->hash == hash && map->same(node, key, len))
 			return node;
 	return NULL;
@@ -193,9 +193,9 @@ map_insert(struct map *map, struct map_node *node)
 {
 	struct map_node	**chain;
 
-	map_move(map);
-	map_grow(map);
-	chain = map_chain(map, node->hash);
+	move_some(map);
+	grow_table(map);
+	chain = chain_of(map, node->hash);
 	node->next = *chain;
 	*chain = node;
 	map->count++;
@@ -206,8 +206,8 @@ map_remove(struct map *map, struct map_node *node)
 {
 	struct map_node	**at;
 
-	map_move(map);
-	for (at = map_chain(map, node->hash); *at != NULL; at = &(*at)->next) {
+	move_some(map);
+	for (at = chain_of(map, node->hash); *at != NULL; at = &(*at)->next) {
 		if (*at != node)
 			continue;
 		*at = node->next;
@@ -218,7 +218,7 @@ map_remove(struct map *map, struct map_node *node)
 }
 
 static void
-map_each_in(struct map_node **table, size_t first, size_t mask,
+each_in(struct map_node **table, size_t first, size_t mask,
     void (*each)(struct map_node *, void *), void *arg)
 {
 	struct map_node	*node, *next;
@@ -236,7 +236,7 @@ map_each(struct map *map, void (*each)(struct map_node *, void *), void *arg)
 {
 	map->walked = true;
 	if (map->old != NULL)
-		map_each_in(map->old, map->moved, map->oldmask, each, arg);
-	map_each_in(map->table, 0, map->mask, each, arg);
+		each_in(map->old, map->moved, map->oldmask, each, arg);
+	each_in(map->table, 0, map->mask, each, arg);
 	map->walked = false;
 }

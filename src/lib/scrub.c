@@ -14,7 +14,7 @@
  * another one.
  */
 static void
-scrub_size(size_t size)
+wipe_free(size_t size)
 {
 	void	*block[EACH];
 	size_t	 i;
@@ -33,8 +33,8 @@ scrub_memory(void)
 	size_t	size;
 
 	for (size = LARGE; size > SMALL; size /= 2)
-		scrub_size(size);
+		wipe_free(size);
 	for (size = SMALL; size > 0; size -= STEP)
-		scrub_size(size);
+		wipe_free(size);
 	explicit_bzero(deep, sizeof(deep));
 }

@@ -351,14 +351,14 @@ window_add(struct window *w, int64_t when, int64_t amount)
 
 /* The first entry inside a window of `seconds`. */
 static size_t
-window_start(const struct window *w, int64_t seconds, int64_t now)
+start_of(const struct window *w, int64_t seconds, int64_t now)
 {
 	return list_find(w, num_sub_clamp(now, seconds));
 }
 
 /* The first entry that lies too far in the future to count. */
 static size_t
-window_end(const struct window *w, int64_t now)
+end_of(const struct window *w, int64_t now)
 {
 	int64_t	last = num_add_clamp(now, WINDOW_SKEW);
 
@@ -370,7 +370,7 @@ window_end(const struct window *w, int64_t now)
 int64_t
 window_used(const struct window *w, int64_t seconds, int64_t now)
 {
-	size_t	start = window_start(w, seconds, now), end = window_end(w, now);
+	size_t	start = start_of(w, seconds, now), end = end_of(w, now);
 
 	return start >= end ? 0 : sum_between(w, start, end);
 }
@@ -418,8 +418,8 @@ fits_at(const struct window *w, const struct limit *limit, int64_t amount,
 	 */
 	if (num_sub(limit->mails, amount, &most) == -1)
 		most = INT64_MAX;
-	end = window_end(w, now);
-	first = window_start(w, limit->seconds, now);
+	end = end_of(w, now);
+	first = start_of(w, limit->seconds, now);
 	if (first > end)
 		first = end;
 	i = start_for(w, first, end, most);

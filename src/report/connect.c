@@ -22,7 +22,7 @@
 
 /* A connected socket, or -1 with errno. */
 static int
-connect_address(const struct addrinfo *ai, struct mono end)
+try_address(const struct addrinfo *ai, struct mono end)
 {
 	struct pollfd	p = { .events = POLLOUT };
 	struct mono	deadline = clock_after(clock_mono(), CONNECT_MS);
@@ -122,7 +122,7 @@ connect_to(const char *host, uint16_t port, const struct report_tried *tried,
 		name_address(ai, text);
 		if (is_tried(tried, text))
 			continue;
-		if ((fd = connect_address(ai, end)) != -1) {
+		if ((fd = try_address(ai, end)) != -1) {
 			peer->loopback = addr_names_loopback(host) &&
 			    addr_parse(&addr, text, strlen(text)) == 0 &&
 			    addr_loopback(&addr);

@@ -13,11 +13,11 @@
 #include "lib/num.h"
 #include "lib/str.h"
 
-static struct value	*expression_sum(struct expression *, bool product);
+static struct value	*read_sum(struct expression *, bool product);
 
 /* Whether the current token is wrong in itself; adds its fault. */
 static bool
-expression_bad_token(struct expression *e)
+bad_token(struct expression *e)
 {
 	const struct token	*tok = &e->t.token;
 
@@ -34,7 +34,7 @@ expression_unexpected(struct expression *e, const char *expected)
 	const struct token	*tok = &e->t.token;
 	char			 quote[64];
 
-	if (expression_bad_token(e))
+	if (bad_token(e))
 		return;
 	if (tok->type == TOKEN_END)
 		strlcpy(quote, "the end", sizeof(quote));
@@ -55,7 +55,7 @@ expression_unexpected(struct expression *e, const char *expected)
 /* --- values --- */
 
 static struct value *
-expression_place(struct value *v, const struct token *tok)
+set_place(struct value *v, const struct token *tok)
 {
 	v->line = tok->line;
 	v->column = tok->column;
@@ -64,7 +64,7 @@ expression_place(struct value *v, const struct token *tok)
 
 /* Adjacent strings are joined. */
 static struct value *
-expression_strings(struct expression *e)
+read_strings(struct expression *e)
 {
 	struct value	*v;
 	struct token	 first;
@@ -75,23 +75,23 @@ expression_strings(struct expression *e)
 	str_init(&s);
 	str_add(&s, "", 0);
 	for (bad = false; e->t.token.type == TOKEN_STRING; token_next(&e->t)) {
-		bad |= expression_bad_token(e);
+		bad |= bad_token(e);
 		str_add(&s, e->t.string.data, e->t.string.len);
 	}
-	v = bad ? NULL : expression_place(value_str(s.data, s.len), &first);
+	v = bad ? NULL : set_place(value_str(s.data, s.len), &first);
 	str_wipe(&s);
 	return v;
 }
 
 /* Signs apply to numbers only; an odd number of minus signs is `negative`. */
 static struct value *
-expression_number(struct expression *e, bool negative)
+read_number(struct expression *e, bool negative)
 {
 	const struct token	*tok = &e->t.token;
 	struct value		*v = NULL;
 	int64_t			 n;
 
-	if (expression_bad_token(e))
+	if (bad_token(e))
 		;
 	else if (tok->type == TOKEN_FLOAT)
 		v = value_float(negative ? -tok->real : tok->real);
@@ -100,13 +100,13 @@ expression_number(struct expression *e, bool negative)
 	else
 		v = value_int(n);
 	if (v != NULL)
-		expression_place(v, tok);
+		set_place(v, tok);
 	token_next(&e->t);
 	return v;
 }
 
 static struct value *
-expression_name(struct expression *e)
+read_name(struct expression *e)
 {
 	static const char *const	backends[] = {
 		[BACKEND_SQLITE] = "SQLITE_DB", [BACKEND_MYSQL] = "MYSQL_DB",
@@ -128,7 +128,7 @@ expression_name(struct expression *e)
 		    (int)(e->t.token.len > 30 ? 30 : e->t.token.len),
 		    e->t.token.text);
 	else
-		expression_place(v, &e->t.token);
+		set_place(v, &e->t.token);
 	token_next(&e->t);
 	return v;
 }
@@ -138,7 +138,7 @@ expression_name(struct expression *e)
  * end.
  */
 static bool
-expression_unclosed(struct expression *e, const struct token *open)
+is_unclosed(struct expression *e, const struct token *open)
 {
 	if (e->t.token.type != TOKEN_END && e->t.token.type != TOKEN_NEWLINE)
 		return false;
@@ -149,7 +149,7 @@ expression_unclosed(struct expression *e, const struct token *open)
 
 /* Skips a comma, or stops at the closing bracket. -1: neither is there. */
 static int
-expression_comma(struct expression *e, const struct token *open,
+read_comma(struct expression *e, const struct token *open,
     const char *close)
 {
 	char	expected[32];
@@ -160,7 +160,7 @@ expression_comma(struct expression *e, const struct token *open,
 	}
 	if (token_is(&e->t, close))
 		return 0;
-	if (!expression_unclosed(e, open)) {
+	if (!is_unclosed(e, open)) {
 		snprintf(expected, sizeof(expected), "`,` or `%s`", close);
 		expression_unexpected(e, expected);
 	}
@@ -169,7 +169,7 @@ expression_comma(struct expression *e, const struct token *open,
 
 /* Reads a list, or the content of round brackets. */
 static struct value *
-expression_sequence(struct expression *e, const struct token *open)
+read_sequence(struct expression *e, const struct token *open)
 {
 	struct value	*v, *item;
 	const char	*close;
@@ -179,12 +179,12 @@ expression_sequence(struct expression *e, const struct token *open)
 	v = value_new(*open->text == '[' ? VALUE_LIST : VALUE_TUPLE);
 	comma = false;
 	while (!token_is(&e->t, close)) {
-		if (expression_unclosed(e, open) ||
-		    (item = expression_sum(e, false)) == NULL)
+		if (is_unclosed(e, open) ||
+		    (item = read_sum(e, false)) == NULL)
 			goto fail;
 		value_append(v, item);
 		comma = token_is(&e->t, ",");
-		if (expression_comma(e, open, close) == -1)
+		if (read_comma(e, open, close) == -1)
 			goto fail;
 	}
 	token_next(&e->t);
@@ -202,14 +202,14 @@ expression_sequence(struct expression *e, const struct token *open)
 }
 
 static struct value *
-expression_dict(struct expression *e, const struct token *open)
+read_dict(struct expression *e, const struct token *open)
 {
 	struct value	*v, *key = NULL, *item;
 
 	v = value_new(VALUE_DICT);
 	while (!token_is(&e->t, "}")) {
-		if (expression_unclosed(e, open) ||
-		    (key = expression_sum(e, false)) == NULL)
+		if (is_unclosed(e, open) ||
+		    (key = read_sum(e, false)) == NULL)
 			goto fail;
 		if (!value_hashable(key)) {
 			fault_error(e->faults, key->line, key->column,
@@ -218,20 +218,20 @@ expression_dict(struct expression *e, const struct token *open)
 			goto fail;
 		}
 		if (!token_is(&e->t, ":")) {
-			if (!expression_unclosed(e, open))
+			if (!is_unclosed(e, open))
 				expression_unexpected(e, "`:`");
 			goto fail;
 		}
 		token_next(&e->t);
-		if (expression_unclosed(e, open) ||
-		    (item = expression_sum(e, false)) == NULL)
+		if (is_unclosed(e, open) ||
+		    (item = read_sum(e, false)) == NULL)
 			goto fail;
 		if (value_get_key(v, key) != NULL)
 			fault_warning(e->faults, key->line, key->column,
 			    "this key was there before: the last one counts");
 		value_set(v, key, item);
 		key = NULL;
-		if (expression_comma(e, open, "}") == -1)
+		if (read_comma(e, open, "}") == -1)
 			goto fail;
 	}
 	token_next(&e->t);
@@ -243,7 +243,7 @@ expression_dict(struct expression *e, const struct token *open)
 }
 
 static struct value *
-expression_brackets(struct expression *e)
+read_brackets(struct expression *e)
 {
 	struct value	*v;
 	struct token	 open;
@@ -256,14 +256,14 @@ expression_brackets(struct expression *e)
 	open = e->t.token;
 	e->depth++;
 	token_next(&e->t);
-	v = *open.text == '{' ? expression_dict(e, &open) :
-	    expression_sequence(e, &open);
+	v = *open.text == '{' ? read_dict(e, &open) :
+	    read_sequence(e, &open);
 	e->depth--;
-	return v == NULL ? NULL : expression_place(v, &open);
+	return v == NULL ? NULL : set_place(v, &open);
 }
 
 static struct value *
-expression_atom(struct expression *e)
+read_atom(struct expression *e)
 {
 	if (++e->values > VALUE_COUNT_MAX) {
 		expression_fault(e, "more than %d values", VALUE_COUNT_MAX);
@@ -271,18 +271,18 @@ expression_atom(struct expression *e)
 	}
 	switch (e->t.token.type) {
 	case TOKEN_STRING:
-		return expression_strings(e);
+		return read_strings(e);
 	case TOKEN_INT:
 	case TOKEN_FLOAT:
-		return expression_number(e, false);
+		return read_number(e, false);
 	case TOKEN_NAME:
-		return expression_name(e);
+		return read_name(e);
 	default:
 		break;
 	}
 	if (token_is(&e->t, "(") || token_is(&e->t, "[") ||
 	    token_is(&e->t, "{"))
-		return expression_brackets(e);
+		return read_brackets(e);
 	expression_unexpected(e, "a value");
 	return NULL;
 }
@@ -291,7 +291,7 @@ expression_atom(struct expression *e)
 
 /* Takes both operands; the result has the place of the first. */
 static struct value *
-expression_combine(struct expression *e, const struct token *sign,
+combine_numbers(struct expression *e, const struct token *sign,
     struct value *a, struct value *b)
 {
 	int64_t	n;
@@ -327,7 +327,7 @@ expression_combine(struct expression *e, const struct token *sign,
  * Reads signs before a value, in a loop, since there may be very many of them.
  */
 static struct value *
-expression_signed(struct expression *e)
+read_signed(struct expression *e)
 {
 	struct token	 first;
 	struct value	*v;
@@ -336,12 +336,12 @@ expression_signed(struct expression *e)
 	first = e->t.token;
 	negative = false;
 	if (!token_is(&e->t, "-") && !token_is(&e->t, "+"))
-		return expression_atom(e);
+		return read_atom(e);
 	for (; token_is(&e->t, "-") || token_is(&e->t, "+"); token_next(&e->t))
 		negative ^= token_is(&e->t, "-");
 	if (e->t.token.type == TOKEN_INT || e->t.token.type == TOKEN_FLOAT)
-		v = expression_number(e, negative);
-	else if ((v = expression_atom(e)) == NULL)
+		v = read_number(e, negative);
+	else if ((v = read_atom(e)) == NULL)
 		return NULL;
 	else if (v->type == VALUE_FLOAT)
 		v->real = negative ? -v->real : v->real;
@@ -353,27 +353,27 @@ expression_signed(struct expression *e)
 		value_free(v);
 		return NULL;
 	}
-	return v == NULL ? NULL : expression_place(v, &first);
+	return v == NULL ? NULL : set_place(v, &first);
 }
 
 /* Reads a sum of products, or one product. */
 static struct value *
-expression_sum(struct expression *e, bool product)
+read_sum(struct expression *e, bool product)
 {
 	struct token	 sign;
 	struct value	*a, *b;
 
-	a = product ? expression_signed(e) : expression_sum(e, true);
+	a = product ? read_signed(e) : read_sum(e, true);
 	while (a != NULL && (product ? token_is(&e->t, "*") :
 	    token_is(&e->t, "+") || token_is(&e->t, "-"))) {
 		sign = e->t.token;
 		token_next(&e->t);
-		b = product ? expression_signed(e) : expression_sum(e, true);
+		b = product ? read_signed(e) : read_sum(e, true);
 		if (b == NULL) {
 			value_free(a);
 			return NULL;
 		}
-		a = expression_combine(e, &sign, a, b);
+		a = combine_numbers(e, &sign, a, b);
 	}
 	return a;
 }
@@ -393,18 +393,18 @@ expression_read(struct expression *e)
 	struct value	*v, *item;
 
 	first = e->t.token;
-	if ((v = expression_sum(e, false)) == NULL)
+	if ((v = read_sum(e, false)) == NULL)
 		return NULL;
 	if (token_is(&e->t, ",")) {
 		item = v;
-		v = expression_place(value_new(VALUE_TUPLE), &first);
+		v = set_place(value_new(VALUE_TUPLE), &first);
 		value_append(v, item);
 	}
 	while (v->type == VALUE_TUPLE && token_is(&e->t, ",")) {
 		token_next(&e->t);
 		if (expression_at_end(e))
 			break;
-		if ((item = expression_sum(e, false)) == NULL)
+		if ((item = read_sum(e, false)) == NULL)
 			goto fail;
 		value_append(v, item);
 	}

@@ -21,7 +21,7 @@
  * Python would decode the text by it.
  */
 static void
-literal_check_bytes(const char *p, size_t len, struct faults *faults)
+check_bytes(const char *p, size_t len, struct faults *faults)
 {
 	const char	*end = p + len, *name;
 	uint32_t	 c;
@@ -73,7 +73,7 @@ literal_check_bytes(const char *p, size_t len, struct faults *faults)
  * Skips to the next statement. Indented lines belong to the wrong statement.
  */
 static void
-literal_skip(struct expression *e)
+skip_statement(struct expression *e)
 {
 	while (!expression_at_end(e))
 		token_next(&e->t);
@@ -91,7 +91,7 @@ literal_skip(struct expression *e)
  * `from policyd_rate_limit.const import ...`: its names are always known here.
  */
 static int
-literal_import(struct expression *e)
+read_import(struct expression *e)
 {
 	static const char *const	 words[] = {
 		"from", "policyd_rate_limit", ".", "const", "import"
@@ -118,7 +118,7 @@ literal_import(struct expression *e)
 
 /* Reads one name and its `=`; NULL with a fault if there is none. */
 static struct value *
-literal_name(struct expression *e)
+read_name(struct expression *e)
 {
 	struct value	*name;
 
@@ -141,7 +141,7 @@ literal_name(struct expression *e)
 
 /* Reads name = value, or name = name = value as in Python. */
 static int
-literal_setting(struct expression *e, struct value *dict)
+read_setting(struct expression *e, struct value *dict)
 {
 	struct value	*names, *name, *v;
 	size_t		 i;
@@ -149,7 +149,7 @@ literal_setting(struct expression *e, struct value *dict)
 	v = NULL;
 	names = value_new(VALUE_LIST);
 	do {
-		if ((name = literal_name(e)) == NULL)
+		if ((name = read_name(e)) == NULL)
 			goto fail;
 		value_append(names, name);
 	} while (e->t.token.type == TOKEN_NAME && token_assigns(&e->t));
@@ -174,7 +174,7 @@ literal_setting(struct expression *e, struct value *dict)
 }
 
 static void
-literal_statements(struct expression *e, struct value *dict)
+read_statements(struct expression *e, struct value *dict)
 {
 	struct value	*v;
 	bool		 indented, before, good;
@@ -190,9 +190,9 @@ literal_statements(struct expression *e, struct value *dict)
 			    "of its line, without blanks");
 		before = indented;
 		if (token_is(&e->t, "from"))
-			good = literal_import(e) == 0;
+			good = read_import(e) == 0;
 		else if (e->t.token.type != TOKEN_STRING)
-			good = literal_setting(e, dict) == 0;
+			good = read_setting(e, dict) == 0;
 		else if ((good = !token_assigns(&e->t))) {
 			/* A string alone: people write comments so. */
 			v = expression_read(e);
@@ -202,7 +202,7 @@ literal_statements(struct expression *e, struct value *dict)
 			expression_fault(e,
 			    "the name of a setting has no quotes");
 		if (!good)
-			literal_skip(e);
+			skip_statement(e);
 		if (token_is(&e->t, ";"))
 			token_next(&e->t);
 	}
@@ -221,12 +221,12 @@ literal_file(const char *bytes, size_t len, struct faults *faults)
 		    LITERAL_FILE_MAX);
 		return dict;
 	}
-	literal_check_bytes(bytes, len, faults);
+	check_bytes(bytes, len, faults);
 	memset(&e, 0, sizeof(e));
 	e.faults = faults;
 	e.depth = 1;
 	token_init(&e.t, bytes, len);
-	literal_statements(&e, dict);
+	read_statements(&e, dict);
 	token_clear(&e.t);
 	return dict;
 }
@@ -244,7 +244,7 @@ literal_value(const char *bytes, size_t len, struct faults *faults)
 		return NULL;
 	}
 	errors = faults->errors;
-	literal_check_bytes(bytes, len, faults);
+	check_bytes(bytes, len, faults);
 	memset(&e, 0, sizeof(e));
 	e.faults = faults;
 	token_init(&e.t, bytes, len);

@@ -56,7 +56,7 @@ number_signed(int64_t *n, uint64_t magnitude, bool negative)
 }
 
 static const char *
-number_real(double *real, const char *p, size_t len)
+parse_real(double *real, const char *p, size_t len)
 {
 	const char	*fault = NULL;
 	char		*digits, *end;
@@ -83,7 +83,7 @@ number_real(double *real, const char *p, size_t len)
 
 /* The base that a prefix of two characters has; 10: there is no prefix. */
 static unsigned int
-number_base(const char *p, size_t len)
+base_of(const char *p, size_t len)
 {
 	if (len < 2 || p[0] != '0')
 		return 10;
@@ -105,7 +105,7 @@ number_base(const char *p, size_t len)
 size_t
 number_read(struct number *n, const char *p, size_t len)
 {
-	unsigned int	base = number_base(p, len);
+	unsigned int	base = base_of(p, len);
 	size_t		i;
 	bool		exponent = false;
 
@@ -126,7 +126,7 @@ number_read(struct number *n, const char *p, size_t len)
 	if (base != 10)
 		n->fault = number_whole(&n->magnitude, p + 2, i - 2, base);
 	else if (!n->whole)
-		n->fault = number_real(&n->real, p, i);
+		n->fault = parse_real(&n->real, p, i);
 	else if (i > 1 && p[0] == '0')	/* as Python 2: 0666 */
 		n->fault = number_whole(&n->magnitude, p + 1, i - 1, 8);
 	else

@@ -19,7 +19,7 @@
  * digits are nines.
  */
 static bool
-repr_next(char *text)
+next_is(char *text)
 {
 	char	*p;
 
@@ -55,7 +55,7 @@ repr_float(struct str *s, double d)
 	for (digits = 1; digits <= REPR_DIGITS_MAX; digits++) {
 		snprintf(text, sizeof(text), "%.*e", digits - 1, d);
 		if (strtod(text, NULL) == d ||
-		    (repr_next(text) && strtod(text, NULL) == d))
+		    (next_is(text) && strtod(text, NULL) == d))
 			break;
 	}
 	/* Reduces "d.ddde+xx" to its digits. */

@@ -54,8 +54,8 @@ scalar_clear(struct scalars *s)
 }
 
 static bool
-scalar_is(const struct scalars *s, enum scalar_pattern which, const char *p,
-    size_t len)
+matches_pattern(const struct scalars *s, enum scalar_pattern which,
+    const char *p, size_t len)
 {
 	return strlen(p) == len &&
 	    regexec(&s->patterns[which], p, 0, NULL, 0) == 0;
@@ -65,7 +65,7 @@ scalar_is(const struct scalars *s, enum scalar_pattern which, const char *p,
 
 /* A copy without underscores and sign; *negative: it had a minus sign. */
 static char *
-scalar_digits(const char *p, bool *negative)
+skip_sign(const char *p, bool *negative)
 {
 	char	*digits;
 	size_t	 n;
@@ -82,7 +82,7 @@ scalar_digits(const char *p, bool *negative)
 
 /* Parts between colons are sixty times as much as the next. */
 static struct value *
-scalar_int(const char *p, const char **fault)
+int_value(const char *p, const char **fault)
 {
 	unsigned int	 base = 10;
 	uint64_t	 sum, part;
@@ -91,7 +91,7 @@ scalar_int(const char *p, const char **fault)
 	size_t		 len;
 	bool		 negative;
 
-	digits = at = scalar_digits(p, &negative);
+	digits = at = skip_sign(p, &negative);
 	if (at[0] == '0' && (at[1] == 'b' || at[1] == 'x')) {
 		base = at[1] == 'b' ? 2 : 16;
 		at += 2;
@@ -114,13 +114,13 @@ scalar_int(const char *p, const char **fault)
 }
 
 static struct value *
-scalar_float(const char *p, const char **fault)
+float_value(const char *p, const char **fault)
 {
 	char	*digits, *colon;
 	double	 d, base = 1;
 	bool	 negative;
 
-	digits = scalar_digits(p, &negative);
+	digits = skip_sign(p, &negative);
 	if (strcasecmp(digits, ".inf") == 0)
 		d = (double)INFINITY;
 	else if (strcasecmp(digits, ".nan") == 0)
@@ -142,7 +142,7 @@ scalar_float(const char *p, const char **fault)
 
 /* One of "yes", "no", …, in any case; NULL: it is another word. */
 static struct value *
-scalar_bool(const char *p, size_t len)
+bool_value(const char *p, size_t len)
 {
 	static const char *const	words[] = {
 		"no", "yes", "false", "true", "off", "on"
@@ -162,16 +162,16 @@ scalar_plain(const struct scalars *s, const char *p, size_t len,
 	*fault = NULL;
 	if (strlen(p) != len)
 		return value_str(p, len);
-	if (scalar_is(s, SCALAR_BOOL, p, len))
-		return scalar_bool(p, len);
+	if (matches_pattern(s, SCALAR_BOOL, p, len))
+		return bool_value(p, len);
 	if (len == 0 || strcmp(p, "~") == 0 || strcmp(p, "null") == 0 ||
 	    strcmp(p, "Null") == 0 || strcmp(p, "NULL") == 0)
 		return value_new(VALUE_NONE);
-	if (scalar_is(s, SCALAR_FLOAT, p, len))
-		return scalar_float(p, fault);
-	if (scalar_is(s, SCALAR_INT, p, len))
-		return scalar_int(p, fault);
-	if (!scalar_is(s, SCALAR_DATE, p, len) && strcmp(p, "=") != 0 &&
+	if (matches_pattern(s, SCALAR_FLOAT, p, len))
+		return float_value(p, fault);
+	if (matches_pattern(s, SCALAR_INT, p, len))
+		return int_value(p, fault);
+	if (!matches_pattern(s, SCALAR_DATE, p, len) && strcmp(p, "=") != 0 &&
 	    strcmp(p, "<<") != 0)
 		return value_str(p, len);
 	*fault = "YAML gives dates, `=` and `<<` a meaning of their own: put "
@@ -191,14 +191,14 @@ scalar_tagged(const struct scalars *s, const char *tag, const char *p,
 	else if (strcmp(tag, SCALAR_TAG "null") == 0)
 		v = value_new(VALUE_NONE);
 	else if (strcmp(tag, SCALAR_TAG "bool") == 0)
-		v = scalar_bool(p, len);
+		v = bool_value(p, len);
 	else if (strcmp(tag, SCALAR_TAG "int") == 0 &&
-	    scalar_is(s, SCALAR_INT, p, len))
-		v = scalar_int(p, fault);
+	    matches_pattern(s, SCALAR_INT, p, len))
+		v = int_value(p, fault);
 	else if (strcmp(tag, SCALAR_TAG "float") == 0 &&
-	    (scalar_is(s, SCALAR_FLOAT, p, len) ||
-	    scalar_is(s, SCALAR_PYTHON_FLOAT, p, len)))
-		v = scalar_float(p, fault);
+	    (matches_pattern(s, SCALAR_FLOAT, p, len) ||
+	    matches_pattern(s, SCALAR_PYTHON_FLOAT, p, len)))
+		v = float_value(p, fault);
 	if (v == NULL && *fault == NULL)
 		*fault = SCALAR_TAG_FAULT;
 	return v;

@@ -30,28 +30,28 @@ token_clear(struct tokenizer *t)
 
 /* The byte at offset `i`; NUL after the end. */
 static int
-token_byte(const struct tokenizer *t, size_t i)
+byte_at(const struct tokenizer *t, size_t i)
 {
 	return i < (size_t)(t->end - t->at) ? (unsigned char)t->at[i] : '\0';
 }
 
 static bool
-token_at_break(const struct tokenizer *t)
+at_break(const struct tokenizer *t)
 {
 	return t->at < t->end && (*t->at == '\n' || *t->at == '\r');
 }
 
 /* Skips `n` characters; a line break of any kind counts as one. */
 static void
-token_skip(struct tokenizer *t, size_t n)
+skip_bytes(struct tokenizer *t, size_t n)
 {
 	uint32_t	c;
 	bool		printable;
 
 	for (; n > 0; n--) {
-		if (token_at_break(t)) {
-			t->at += token_byte(t, 0) == '\r' &&
-			    token_byte(t, 1) == '\n' ? 2 : 1;
+		if (at_break(t)) {
+			t->at += byte_at(t, 0) == '\r' &&
+			    byte_at(t, 1) == '\n' ? 2 : 1;
 			t->line++;
 			t->column = 1;
 			t->fresh = true;
@@ -65,7 +65,7 @@ token_skip(struct tokenizer *t, size_t n)
 
 /* Keeps the first fault of a token, at the current place. */
 static void
-token_fault(struct tokenizer *t, const char *text)
+set_fault(struct tokenizer *t, const char *text)
 {
 	if (t->token.fault != NULL)
 		return;
@@ -75,13 +75,13 @@ token_fault(struct tokenizer *t, const char *text)
 }
 
 static bool
-token_digit(int c)
+is_digit(int c)
 {
 	return c >= '0' && c <= '9';
 }
 
 static bool
-token_letter(int c)
+is_letter(int c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
@@ -90,10 +90,10 @@ token_letter(int c)
 
 /* Appends the character in UTF-8. */
 static void
-token_character(struct tokenizer *t, uint32_t c)
+put_character(struct tokenizer *t, uint32_t c)
 {
 	if ((c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff) {
-		token_fault(t, "there is no such character");
+		set_fault(t, "there is no such character");
 		return;
 	}
 	if (c < 0x80) {
@@ -118,7 +118,7 @@ token_character(struct tokenizer *t, uint32_t c)
  * least `min` digits.
  */
 static void
-token_escape_number(struct tokenizer *t, size_t skip, size_t min, size_t max,
+escape_number(struct tokenizer *t, size_t skip, size_t min, size_t max,
     unsigned int base)
 {
 	unsigned int	d;
@@ -126,67 +126,67 @@ token_escape_number(struct tokenizer *t, size_t skip, size_t min, size_t max,
 	size_t		i;
 
 	for (i = 0; i < max; i++) {
-		if ((d = number_digit(token_byte(t, skip + i))) >= base)
+		if ((d = number_digit(byte_at(t, skip + i))) >= base)
 			break;
 		c = c * base + d;
 	}
 	if (i < min) {
-		token_fault(t,
+		set_fault(t,
 		    "\\x, \\u and \\U need 2, 4 and 8 hexadecimal digits");
 		i = 0;
 	} else
-		token_character(t, c);
-	token_skip(t, skip + i);
+		put_character(t, c);
+	skip_bytes(t, skip + i);
 }
 
 /* Reads an escape of an ordinary string, at the backslash. */
 static void
-token_escape(struct tokenizer *t)
+read_escape(struct tokenizer *t)
 {
 	static const char	 from[] = "\\'\"abfnrtv";
 	static const char	 to[] = "\\'\"\a\b\f\n\r\t\v";
 	const char		*p;
 	int			 c;
 
-	c = token_byte(t, 1);
+	c = byte_at(t, 1);
 	if (c == '\n' || c == '\r') {
-		token_skip(t, 2);
+		skip_bytes(t, 2);
 		t->fresh = false;
 	} else if (c != '\0' && (p = strchr(from, c)) != NULL) {
 		str_addc(&t->string, to[p - from]);
-		token_skip(t, 2);
+		skip_bytes(t, 2);
 	} else if (c >= '0' && c <= '7')
-		token_escape_number(t, 1, 1, 3, 8);
+		escape_number(t, 1, 1, 3, 8);
 	else if (c == 'x')
-		token_escape_number(t, 2, 2, 2, 16);
+		escape_number(t, 2, 2, 2, 16);
 	else if (c == 'u')
-		token_escape_number(t, 2, 4, 4, 16);
+		escape_number(t, 2, 4, 4, 16);
 	else if (c == 'U')
-		token_escape_number(t, 2, 8, 8, 16);
+		escape_number(t, 2, 8, 8, 16);
 	else {
 		if (c == 'N')
-			token_fault(t, "characters by name are not known here: "
+			set_fault(t, "characters by name are not known here: "
 			    "write the character itself");
 		/* Python keeps other backslashes. */
 		str_addc(&t->string, '\\');
-		token_skip(t, 1);
+		skip_bytes(t, 1);
 	}
 }
 
 static bool
-token_at_quote(const struct tokenizer *t, int quote, size_t n)
+at_quote(const struct tokenizer *t, int quote, size_t n)
 {
 	size_t	i;
 
 	for (i = 0; i < n; i++)
-		if (token_byte(t, i) != quote)
+		if (byte_at(t, i) != quote)
 			return false;
 	return true;
 }
 
 /* Reads a string, from the opening quote. */
 static void
-token_read_string(struct tokenizer *t, bool raw)
+read_string(struct tokenizer *t, bool raw)
 {
 	const char	*from;
 	size_t		 n;
@@ -195,11 +195,11 @@ token_read_string(struct tokenizer *t, bool raw)
 	t->token.type = TOKEN_STRING;
 	str_wipe(&t->string);
 	str_add(&t->string, "", 0);
-	quote = token_byte(t, 0);
-	n = token_at_quote(t, quote, 3) ? 3 : 1;
-	token_skip(t, n);
-	while (!token_at_quote(t, quote, n)) {
-		if (t->at == t->end || (n == 1 && token_at_break(t))) {
+	quote = byte_at(t, 0);
+	n = at_quote(t, quote, 3) ? 3 : 1;
+	skip_bytes(t, n);
+	while (!at_quote(t, quote, n)) {
+		if (t->at == t->end || (n == 1 && at_break(t))) {
 			t->token.fault = n == 1 ?
 			    "the string has no closing quote on its line" :
 			    "the string has no closing quotes";
@@ -211,54 +211,54 @@ token_read_string(struct tokenizer *t, bool raw)
 		/* A raw string keeps a backslash, and what it would escape. */
 		if (*from == '\\' && raw) {
 			str_addc(&t->string, '\\');
-			token_skip(t, 1);
+			skip_bytes(t, 1);
 			if (t->at == t->end ||
 			    strchr("'\"\\\n\r", *t->at) == NULL)
 				continue;
 			from = t->at;
 		}
 		if (*from == '\\' && !raw)
-			token_escape(t);
-		else if (token_at_break(t)) {
+			read_escape(t);
+		else if (at_break(t)) {
 			str_addc(&t->string, '\n');
-			token_skip(t, 1);
+			skip_bytes(t, 1);
 		} else {
-			token_skip(t, 1);
+			skip_bytes(t, 1);
 			str_add(&t->string, from, (size_t)(t->at - from));
 		}
 	}
-	token_skip(t, n);
+	skip_bytes(t, n);
 	t->fresh = false;
 }
 
 /* Reads a prefix of letters and its string. False: it is not one. */
 static bool
-token_read_prefixed(struct tokenizer *t)
+read_prefixed(struct tokenizer *t)
 {
 	size_t	n = 0;
 	bool	raw = false;
 
-	for (; n < 2 && token_letter(token_byte(t, n)); n++) {
-		if (strchr("bBfFrRuU", token_byte(t, n)) == NULL)
+	for (; n < 2 && is_letter(byte_at(t, n)); n++) {
+		if (strchr("bBfFrRuU", byte_at(t, n)) == NULL)
 			return false;
-		raw |= token_byte(t, n) == 'r' || token_byte(t, n) == 'R';
+		raw |= byte_at(t, n) == 'r' || byte_at(t, n) == 'R';
 	}
-	if (n == 0 || (token_byte(t, n) != '\'' && token_byte(t, n) != '"'))
+	if (n == 0 || (byte_at(t, n) != '\'' && byte_at(t, n) != '"'))
 		return false;
-	if (n > 1 || strchr("bBfF", token_byte(t, 0)) != NULL)
-		token_fault(t, "only r or u may stand before a string here: "
+	if (n > 1 || strchr("bBfF", byte_at(t, 0)) != NULL)
+		set_fault(t, "only r or u may stand before a string here: "
 		    "bytes and formatted strings need Python");
-	token_skip(t, n);
-	token_read_string(t, raw);
+	skip_bytes(t, n);
+	read_string(t, raw);
 	return true;
 }
 
 /* --- the rest --- */
 
 static void
-token_read_operator(struct tokenizer *t)
+read_operator(struct tokenizer *t)
 {
-	int	c = token_byte(t, 0);
+	int	c = byte_at(t, 0);
 
 	t->token.type = TOKEN_OPERATOR;
 	if (c == '(' || c == '[' || c == '{')
@@ -266,9 +266,9 @@ token_read_operator(struct tokenizer *t)
 	else if ((c == ')' || c == ']' || c == '}') && t->nesting > 0)
 		t->nesting--;
 	else if (strchr(")]},:;.=+-*/%&|^~<>@!", c) == NULL)
-		token_fault(t, "this character has no meaning here: blanks, "
+		set_fault(t, "this character has no meaning here: blanks, "
 		    "quotes and dashes must be plain ones");
-	token_skip(t, 1);
+	skip_bytes(t, 1);
 }
 
 /*
@@ -276,26 +276,26 @@ token_read_operator(struct tokenizer *t)
  * skips bytes that are not text: they have a fault already.
  */
 static void
-token_skip_blanks(struct tokenizer *t)
+skip_blanks(struct tokenizer *t)
 {
 	uint32_t	text;
 	bool		printable;
 	int		c;
 
 	while (t->at < t->end) {
-		c = token_byte(t, 0);
+		c = byte_at(t, 0);
 		if (c == '#') {
-			while (t->at < t->end && !token_at_break(t))
-				token_skip(t, 1);
-		} else if (c == '\\' && (token_byte(t, 1) == '\n' ||
-		    token_byte(t, 1) == '\r')) {
-			token_skip(t, 2);
+			while (t->at < t->end && !at_break(t))
+				skip_bytes(t, 1);
+		} else if (c == '\\' && (byte_at(t, 1) == '\n' ||
+		    byte_at(t, 1) == '\r')) {
+			skip_bytes(t, 2);
 			t->fresh = false;
 		} else if (c == ' ' || c == '\t' || c == '\f' || c == '\0' ||
-		    (token_at_break(t) && t->nesting > 0) ||
+		    (at_break(t) && t->nesting > 0) ||
 		    (c >= 0x80 && str_code(t->at, (size_t)(t->end - t->at),
 		    &text, &printable) == 1))
-			token_skip(t, 1);
+			skip_bytes(t, 1);
 		else
 			break;
 	}
@@ -303,29 +303,29 @@ token_skip_blanks(struct tokenizer *t)
 
 /* The offset after letters and digits. */
 static size_t
-token_name_length(const struct tokenizer *t)
+name_length(const struct tokenizer *t)
 {
 	size_t	n;
 
-	for (n = 0; token_letter(token_byte(t, n)) ||
-	    token_digit(token_byte(t, n)); n++)
+	for (n = 0; is_letter(byte_at(t, n)) ||
+	    is_digit(byte_at(t, n)); n++)
 		continue;
 	return n;
 }
 
 /* Whether blanks and `=` are at the offset. */
 static bool
-token_assigns_at(const struct tokenizer *t, size_t n)
+assigns_at(const struct tokenizer *t, size_t n)
 {
-	while (token_byte(t, n) == ' ' || token_byte(t, n) == '\t')
+	while (byte_at(t, n) == ' ' || byte_at(t, n) == '\t')
 		n++;
-	return token_byte(t, n) == '=' && token_byte(t, n + 1) != '=';
+	return byte_at(t, n) == '=' && byte_at(t, n + 1) != '=';
 }
 
 bool
 token_assigns(const struct tokenizer *t)
 {
-	return token_assigns_at(t, 0);
+	return assigns_at(t, 0);
 }
 
 void
@@ -336,7 +336,7 @@ token_next(struct tokenizer *t)
 	int		c;
 
 	memset(&t->token, 0, sizeof(t->token));
-	token_skip_blanks(t);
+	skip_blanks(t);
 	t->token.text = t->at;
 	t->token.line = t->line;
 	t->token.column = t->column;
@@ -347,37 +347,37 @@ token_next(struct tokenizer *t)
 	}
 	/* A name and `=` at the start of a line. */
 	if (t->nesting > 0 && t->column == 1 &&
-	    token_letter(token_byte(t, 0)) &&
-	    token_assigns_at(t, token_name_length(t))) {
+	    is_letter(byte_at(t, 0)) &&
+	    assigns_at(t, name_length(t))) {
 		t->nesting = 0;
 		t->token.type = TOKEN_NEWLINE;
 		return;
 	}
-	if (token_at_break(t)) {
+	if (at_break(t)) {
 		t->token.type = TOKEN_NEWLINE;
-		token_skip(t, 1);
+		skip_bytes(t, 1);
 		return;
 	}
 	t->fresh = false;
-	c = token_byte(t, 0);
+	c = byte_at(t, 0);
 	if (c == '\'' || c == '"')
-		token_read_string(t, false);
-	else if (token_read_prefixed(t))
+		read_string(t, false);
+	else if (read_prefixed(t))
 		;
-	else if (token_letter(c)) {
+	else if (is_letter(c)) {
 		t->token.type = TOKEN_NAME;
-		token_skip(t, token_name_length(t));
-	} else if (token_digit(c) ||
-	    (c == '.' && token_digit(token_byte(t, 1)))) {
+		skip_bytes(t, name_length(t));
+	} else if (is_digit(c) ||
+	    (c == '.' && is_digit(byte_at(t, 1)))) {
 		len = number_read(&n, t->at, (size_t)(t->end - t->at));
 		t->token.type = n.whole ? TOKEN_INT : TOKEN_FLOAT;
 		t->token.magnitude = n.magnitude;
 		t->token.real = n.real;
 		if (n.fault != NULL)
-			token_fault(t, n.fault);
-		token_skip(t, len);
+			set_fault(t, n.fault);
+		skip_bytes(t, len);
 	} else
-		token_read_operator(t);
+		read_operator(t);
 	t->token.len = (size_t)(t->at - t->token.text);
 }
 

@@ -39,18 +39,18 @@ struct yaml {
 
 #define YAML_HINT	" (check quotes, and how lines are indented)"
 
-static struct value	*yaml_node(struct yaml *, const yaml_event_t *);
+static struct value	*read_node(struct yaml *, const yaml_event_t *);
 
 /* --- faults --- */
 
 static void
-yaml_fault(struct yaml *y, const yaml_event_t *event, const char *text)
+fault_at(struct yaml *y, const yaml_event_t *event, const char *text)
 {
 	fault_error(y->faults, YAML_PLACE(event->start_mark), "%s", text);
 }
 
 static void
-yaml_fault_depth(struct yaml *y, const yaml_event_t *event)
+fault_depth(struct yaml *y, const yaml_event_t *event)
 {
 	fault_error(y->faults, YAML_PLACE(event->start_mark),
 	    "more than %d lists and mappings inside each other",
@@ -58,7 +58,7 @@ yaml_fault_depth(struct yaml *y, const yaml_event_t *event)
 }
 
 static void
-yaml_fault_syntax(struct yaml *y)
+fault_syntax(struct yaml *y)
 {
 	const yaml_parser_t	*p = &y->parser;
 	const char		*problem;
@@ -92,20 +92,20 @@ yaml_fault_syntax(struct yaml *y)
 
 /* Reads the next event, which the caller deletes; -1: there is none. */
 static int
-yaml_next(struct yaml *y, yaml_event_t *event)
+next_event(struct yaml *y, yaml_event_t *event)
 {
 	if (y->stop)
 		return -1;
 	if (yaml_parser_parse(&y->parser, event))
 		return 0;
 	y->stop = true;
-	yaml_fault_syntax(y);
+	fault_syntax(y);
 	return -1;
 }
 
 /* Counts the values made; too many end the reading. */
 static int
-yaml_count(struct yaml *y, const yaml_event_t *event, size_t values,
+count_event(struct yaml *y, const yaml_event_t *event, size_t values,
     size_t bytes)
 {
 	if (values > VALUE_COUNT_MAX - y->values ||
@@ -122,7 +122,7 @@ yaml_count(struct yaml *y, const yaml_event_t *event, size_t values,
 }
 
 static struct value *
-yaml_place(struct value *v, const yaml_event_t *event)
+set_place(struct value *v, const yaml_event_t *event)
 {
 	v->line = (unsigned int)event->start_mark.line + 1;
 	v->column = (unsigned int)event->start_mark.column + 1;
@@ -133,7 +133,7 @@ yaml_place(struct value *v, const yaml_event_t *event)
 
 /* The size of a tree; returns how many containers are inside each other. */
 static unsigned int
-yaml_measure(const struct value *v, size_t *values, size_t *bytes)
+measure_value(const struct value *v, size_t *values, size_t *bytes)
 {
 	unsigned int	depth = 0, inner;
 	size_t		i;
@@ -141,50 +141,50 @@ yaml_measure(const struct value *v, size_t *values, size_t *bytes)
 	++*values;
 	*bytes += v->len;
 	for (i = 0; i < v->count; i++)
-		if ((inner = yaml_measure(v->items[i], values, bytes)) > depth)
+		if ((inner = measure_value(v->items[i], values, bytes)) > depth)
 			depth = inner;
 	return depth + (v->type >= VALUE_LIST);
 }
 
 /* A copy of the tree; NULL with a fault: it is too large or too deep here. */
 static struct value *
-yaml_repeat(struct yaml *y, const yaml_event_t *event, const struct value *v)
+repeat_value(struct yaml *y, const yaml_event_t *event, const struct value *v)
 {
 	size_t		values = 0, bytes = 0;
 	unsigned int	depth;
 
-	depth = yaml_measure(v, &values, &bytes);
+	depth = measure_value(v, &values, &bytes);
 	if (y->depth + depth > VALUE_DEPTH_MAX) {
-		yaml_fault_depth(y, event);
+		fault_depth(y, event);
 		return NULL;
 	}
-	if (yaml_count(y, event, values, bytes) == -1)
+	if (count_event(y, event, values, bytes) == -1)
 		return NULL;
 	return value_copy(v);
 }
 
 /* Notes the node of an anchor; NULL: it begins here, and has no value yet. */
 static void
-yaml_anchor(struct yaml *y, const yaml_event_t *event, const yaml_char_t *name,
+keep_anchor(struct yaml *y, const yaml_event_t *event, const yaml_char_t *name,
     const struct value *v)
 {
 	const char	*text = (const char *)name;
 
 	if (name != NULL)
 		value_set(y->anchors, value_str(text, strlen(text)),
-		    v == NULL ? NULL : yaml_repeat(y, event, v));
+		    v == NULL ? NULL : repeat_value(y, event, v));
 }
 
 /* --- nodes: NULL is a fault that was said; if y->stop is not set, go on --- */
 
 static bool
-yaml_untagged(const yaml_char_t *tag)
+is_untagged(const yaml_char_t *tag)
 {
 	return tag == NULL || strcmp((const char *)tag, "!") == 0;
 }
 
 static struct value *
-yaml_scalar(struct yaml *y, const yaml_event_t *event)
+read_scalar(struct yaml *y, const yaml_event_t *event)
 {
 	struct value	*v;
 	const char	*text, *fault = NULL;
@@ -192,9 +192,9 @@ yaml_scalar(struct yaml *y, const yaml_event_t *event)
 
 	text = (const char *)event->data.scalar.value;
 	len = event->data.scalar.length;
-	if (yaml_count(y, event, 1, len) == -1)
+	if (count_event(y, event, 1, len) == -1)
 		return NULL;
-	if (!yaml_untagged(event->data.scalar.tag))
+	if (!is_untagged(event->data.scalar.tag))
 		v = scalar_tagged(&y->scalars,
 		    (const char *)event->data.scalar.tag, text, len, &fault);
 	else if (event->data.scalar.plain_implicit ||
@@ -203,31 +203,31 @@ yaml_scalar(struct yaml *y, const yaml_event_t *event)
 	else
 		v = value_str(text, len);
 	if (v == NULL)
-		yaml_fault(y, event, fault);
+		fault_at(y, event, fault);
 	else
-		yaml_place(v, event);
-	yaml_anchor(y, event, event->data.scalar.anchor, v);
+		set_place(v, event);
+	keep_anchor(y, event, event->data.scalar.anchor, v);
 	return v;
 }
 
 /* Whether the tag of a collection is its default one; else a fault. */
 static bool
-yaml_tag_fits(struct yaml *y, const yaml_event_t *event, const yaml_char_t *tag,
+tag_fits(struct yaml *y, const yaml_event_t *event, const yaml_char_t *tag,
     const char *nature)
 {
 	const char	*text = (const char *)tag;
 
-	if (yaml_untagged(tag) || (strncmp(text, SCALAR_TAG,
+	if (is_untagged(tag) || (strncmp(text, SCALAR_TAG,
 	    strlen(SCALAR_TAG)) == 0 &&
 	    strcmp(text + strlen(SCALAR_TAG), nature) == 0))
 		return true;
-	yaml_fault(y, event, SCALAR_TAG_FAULT);
+	fault_at(y, event, SCALAR_TAG_FAULT);
 	return false;
 }
 
 /* Sets the entries of `from` in `into`; takes `from`. */
 static void
-yaml_overlay(struct value *into, struct value *from)
+overlay_dict(struct value *into, struct value *from)
 {
 	size_t	i;
 
@@ -242,35 +242,35 @@ yaml_overlay(struct value *into, struct value *from)
  * earlier one has priority.
  */
 static int
-yaml_merge(struct yaml *y, struct value *into, const yaml_event_t *event)
+read_merge(struct yaml *y, struct value *into, const yaml_event_t *event)
 {
 	struct value	*v;
 	size_t		 i;
 
-	if ((v = yaml_node(y, event)) == NULL)
+	if ((v = read_node(y, event)) == NULL)
 		return -1;
 	if (v->type == VALUE_DICT) {
-		yaml_overlay(into, v);
+		overlay_dict(into, v);
 		return 0;
 	}
 	for (i = 0; v->type == VALUE_LIST && i < v->count; i++)
 		if (v->items[i]->type != VALUE_DICT)
 			break;
 	if (v->type != VALUE_LIST || i < v->count) {
-		yaml_fault(y, event, "`<<` merges a mapping or a list of "
+		fault_at(y, event, "`<<` merges a mapping or a list of "
 		    "mappings, nothing else");
 		value_free(v);
 		return -1;
 	}
 	while (v->count > 0)
-		yaml_overlay(into, v->items[--v->count]);
+		overlay_dict(into, v->items[--v->count]);
 	value_free(v);
 	return 0;
 }
 
 /* Whether it is this key, and not a string in quotes. */
 static bool
-yaml_is_plain(const yaml_event_t *event, const char *text)
+is_plain(const yaml_event_t *event, const char *text)
 {
 	return event->type == YAML_SCALAR_EVENT &&
 	    event->data.scalar.plain_implicit &&
@@ -278,14 +278,14 @@ yaml_is_plain(const yaml_event_t *event, const char *text)
 }
 
 static struct value *
-yaml_key(struct yaml *y, const yaml_event_t *event)
+read_key(struct yaml *y, const yaml_event_t *event)
 {
 	struct value	*key;
 
 	/* PyYAML takes `=` for a string only as a key. */
-	if (yaml_is_plain(event, "="))
-		return yaml_place(value_str("=", 1), event);
-	if ((key = yaml_node(y, event)) == NULL || value_hashable(key))
+	if (is_plain(event, "="))
+		return set_place(value_str("=", 1), event);
+	if ((key = read_node(y, event)) == NULL || value_hashable(key))
 		return key;
 	fault_error(y->faults, key->line, key->column, "a %s cannot be a key",
 	    value_type_name(key->type));
@@ -297,7 +297,7 @@ yaml_key(struct yaml *y, const yaml_event_t *event)
  * Reads a key, whose event is given, and its value. -1: one of them is wrong.
  */
 static int
-yaml_entry(struct yaml *y, const yaml_event_t *first, struct value *own,
+read_entry(struct yaml *y, const yaml_event_t *first, struct value *own,
     struct value *merged)
 {
 	struct value	*key = NULL, *v = NULL;
@@ -309,16 +309,16 @@ yaml_entry(struct yaml *y, const yaml_event_t *first, struct value *own,
 		merge = strcmp((const char *)first->data.scalar.tag,
 		    SCALAR_TAG "merge") == 0;
 	else
-		merge = yaml_is_plain(first, "<<");
+		merge = is_plain(first, "<<");
 	if (!merge)
-		key = yaml_key(y, first);
-	if (yaml_next(y, &event) == -1) {
+		key = read_key(y, first);
+	if (next_event(y, &event) == -1) {
 		value_free(key);
 		return -1;
 	}
 	if (merge)
-		r = yaml_merge(y, merged, &event);
-	else if ((v = yaml_node(y, &event)) != NULL && key != NULL) {
+		r = read_merge(y, merged, &event);
+	else if ((v = read_node(y, &event)) != NULL && key != NULL) {
 		if (value_get_key(own, key) != NULL)
 			fault_warning(y->faults, key->line, key->column,
 			    "this key was there before: the last one counts");
@@ -334,29 +334,29 @@ yaml_entry(struct yaml *y, const yaml_event_t *first, struct value *own,
 
 /* Reads the items of a list, or the entries of a mapping, up to its end. */
 static struct value *
-yaml_items(struct yaml *y, const yaml_event_t *start, bool list)
+read_items(struct yaml *y, const yaml_event_t *start, bool list)
 {
 	struct value	*v, *item, *own;
 	yaml_event_t	 event;
 	bool		 good, end;
 
-	good = yaml_tag_fits(y, start, list ? start->data.sequence_start.tag :
+	good = tag_fits(y, start, list ? start->data.sequence_start.tag :
 	    start->data.mapping_start.tag, list ? "seq" : "map");
-	v = yaml_place(value_new(list ? VALUE_LIST : VALUE_DICT), start);
+	v = set_place(value_new(list ? VALUE_LIST : VALUE_DICT), start);
 	own = value_new(VALUE_DICT);
-	for (end = false; !end && yaml_next(y, &event) == 0;) {
+	for (end = false; !end && next_event(y, &event) == 0;) {
 		end = event.type == YAML_SEQUENCE_END_EVENT ||
 		    event.type == YAML_MAPPING_END_EVENT;
 		if (!end && !list)
-			good &= yaml_entry(y, &event, own, v) == 0;
-		else if (!end && (item = yaml_node(y, &event)) != NULL)
+			good &= read_entry(y, &event, own, v) == 0;
+		else if (!end && (item = read_node(y, &event)) != NULL)
 			value_append(v, item);
 		else
 			good &= end;
 		yaml_event_delete(&event);
 	}
 	/* An entry of the mapping itself replaces a merged one (`<<`). */
-	yaml_overlay(v, own);
+	overlay_dict(v, own);
 	/* At the top, the valid settings can still be checked. */
 	if ((good && !y->stop) || (!list && y->depth == 1))
 		return v;
@@ -365,31 +365,31 @@ yaml_items(struct yaml *y, const yaml_event_t *start, bool list)
 }
 
 static struct value *
-yaml_collection(struct yaml *y, const yaml_event_t *event)
+read_collection(struct yaml *y, const yaml_event_t *event)
 {
 	const yaml_char_t	*anchor;
 	struct value		*v;
 	bool			 list;
 
 	if (y->depth == VALUE_DEPTH_MAX) {
-		yaml_fault_depth(y, event);
+		fault_depth(y, event);
 		y->stop = true;
 	}
-	if (y->stop || yaml_count(y, event, 1, 0) == -1)
+	if (y->stop || count_event(y, event, 1, 0) == -1)
 		return NULL;
 	list = event->type == YAML_SEQUENCE_START_EVENT;
 	anchor = list ? event->data.sequence_start.anchor :
 	    event->data.mapping_start.anchor;
-	yaml_anchor(y, event, anchor, NULL);
+	keep_anchor(y, event, anchor, NULL);
 	y->depth++;
-	v = yaml_items(y, event, list);
+	v = read_items(y, event, list);
 	y->depth--;
-	yaml_anchor(y, event, anchor, v);
+	keep_anchor(y, event, anchor, v);
 	return v;
 }
 
 static struct value *
-yaml_node(struct yaml *y, const yaml_event_t *event)
+read_node(struct yaml *y, const yaml_event_t *event)
 {
 	const struct value	*v;
 	const char		*name;
@@ -398,15 +398,15 @@ yaml_node(struct yaml *y, const yaml_event_t *event)
 	case YAML_ALIAS_EVENT:
 		name = (const char *)event->data.alias.anchor;
 		if ((v = value_get(y->anchors, name)) != NULL)
-			return yaml_repeat(y, event, v);
+			return repeat_value(y, event, v);
 		fault_error(y->faults, YAML_PLACE(event->start_mark),
 		    "there is no complete &%s before this place", name);
 		return NULL;
 	case YAML_SCALAR_EVENT:
-		return yaml_scalar(y, event);
+		return read_scalar(y, event);
 	case YAML_SEQUENCE_START_EVENT:
 	case YAML_MAPPING_START_EVENT:
-		return yaml_collection(y, event);
+		return read_collection(y, event);
 	default:
 		return NULL;
 	}
@@ -416,25 +416,25 @@ yaml_node(struct yaml *y, const yaml_event_t *event)
 
 /* Reads the only document, a mapping; NULL: the file has none. */
 static struct value *
-yaml_stream(struct yaml *y)
+read_stream(struct yaml *y)
 {
 	struct value	*v = NULL;
 	yaml_event_t	 event;
 	unsigned int	 documents = 0;
 
-	while (yaml_next(y, &event) == 0) {
+	while (next_event(y, &event) == 0) {
 		if (event.type == YAML_STREAM_END_EVENT)
 			y->stop = true;
 		else if (event.type == YAML_DOCUMENT_START_EVENT &&
 		    ++documents > 1) {
-			yaml_fault(y, &event, "a second document begins here: "
+			fault_at(y, &event, "a second document begins here: "
 			    "one is all that is read");
 			y->stop = true;
 		} else if (v == NULL)
-			v = yaml_node(y, &event);
+			v = read_node(y, &event);
 		if (v != NULL && v->type != VALUE_DICT) {
 			if (v->type != VALUE_NONE)
-				yaml_fault(y, &event, "settings are expected, "
+				fault_at(y, &event, "settings are expected, "
 				    "as in name: value");
 			value_free(v);
 			v = NULL;
@@ -469,7 +469,7 @@ yaml_file(const char *bytes, size_t len, struct faults *faults)
 	} else {
 		yaml_parser_set_input_string(&y.parser,
 		    (const unsigned char *)bytes, len);
-		v = yaml_stream(&y);
+		v = read_stream(&y);
 		yaml_parser_delete(&y.parser);
 		scalar_clear(&y.scalars);
 	}

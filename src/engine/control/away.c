@@ -1,7 +1,7 @@
 #include "engine/control/control.h"
 
 static void
-away_end(struct control *c, const char *state, const char *why)
+end_command(struct control *c, const char *state, const char *why)
 {
 	const struct str	*what = &c->word;
 
@@ -11,14 +11,14 @@ away_end(struct control *c, const char *state, const char *why)
 
 /* Why no ledger serves. */
 static void
-away_on_state(struct control *c, const struct msg_state *m)
+take_state(struct control *c, const struct msg_state *m)
 {
-	away_end(c, "the database is away", m->fault);
+	end_command(c, "the database is away", m->fault);
 }
 
 /* What hinders a ledger that serves. */
 static int
-away_on_answer(struct control *c, const struct message *m)
+take_answer(struct control *c, const struct message *m)
 {
 	static struct msg_figures	figures;
 
@@ -27,22 +27,22 @@ away_on_answer(struct control *c, const struct message *m)
 		return 0;
 	if (msg_figures_get(&figures, m->payload, m->len) == -1)
 		return -1;
-	away_end(c, "the database gives no verdict", figures.fault);
+	end_command(c, "the database gives no verdict", figures.fault);
 	return 0;
 }
 
 static void
-away_on_timeout(struct control *c)
+take_timeout(struct control *c)
 {
-	away_end(c, "the database did not answer in time", "");
+	end_command(c, "the database did not answer in time", "");
 }
 
 void
 away_fail(struct control *c, const char *what)
 {
 	static const struct control_command	reason = {
-		.name = "", .on_state = away_on_state,
-		.on_answer = away_on_answer, .on_timeout = away_on_timeout
+		.name = "", .on_state = take_state,
+		.on_answer = take_answer, .on_timeout = take_timeout
 	};
 
 	c->word.len = 0;

@@ -30,7 +30,7 @@ static struct {
 
 /* False: the command has failed. */
 static bool
-change_number(struct control *c, const struct control_word *word, int64_t max,
+take_number(struct control *c, const struct control_word *word, int64_t max,
     int64_t *out)
 {
 	if (num_parse(word->bytes, word->len, 1, max, out) == 0)
@@ -45,7 +45,7 @@ change_number(struct control *c, const struct control_word *word, int64_t max,
  * command has failed.
  */
 static bool
-change_until(struct control *c, const struct control_word *word, int64_t *until)
+take_until(struct control *c, const struct control_word *word, int64_t *until)
 {
 	int64_t	now = clock_wall();
 
@@ -54,7 +54,7 @@ change_until(struct control *c, const struct control_word *word, int64_t *until)
 		return true;
 	}
 	if (word->bytes[0] != '@') {
-		if (!change_number(c, word, OVERRIDE_SECONDS_MAX, until))
+		if (!take_number(c, word, OVERRIDE_SECONDS_MAX, until))
 			return false;
 		*until += now;
 		return true;
@@ -132,7 +132,7 @@ change_reset_on_answer(struct control *c, const struct message *m)
 
 /* What a hit of the charge locks; `id` has room for OVERRIDE_ID_MAX bytes. */
 static void
-change_lock(const struct settings_rule *rule, struct msg_charge_key *key,
+fill_lock(const struct settings_rule *rule, struct msg_charge_key *key,
     char *id)
 {
 	const char	*value = key->id + strlen(rule->name) + 1;
@@ -170,7 +170,7 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 	int64_t				 amount;
 
 	if (!explain_id_fits(c, &word[0]) ||
-	    !change_number(c, &word[1], EXTERNAL_MAX, &amount))
+	    !take_number(c, &word[1], EXTERNAL_MAX, &amount))
 		return;
 	if (n > 2 && (word[2].len == 0 || word[2].len > CHARGE_INSTANCE_MAX)) {
 		control_fail(c, "an instance has 1 to %d bytes",
@@ -191,7 +191,7 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 	key->warn_at = (uint8_t)rule->warn_at;
 	key->report = s->report && rule->report;
 	key->reported = key->report ? settings_reported(s, &key->limits) : 0;
-	change_lock(rule, key, lock);
+	fill_lock(rule, key, lock);
 	key->amount = amount;
 	key->value = n > 2 ? word[2].bytes : "";
 	key->valuelen = n > 2 ? word[2].len : 0;
@@ -206,7 +206,7 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 
 /* Logs and counts what the charge caused. */
 static void
-change_log_charged(const struct settings *s, const struct msg_verdict *v)
+log_charged(const struct settings *s, const struct msg_verdict *v)
 {
 	const struct msg_charge_key	*key = &change.charge.keys[0];
 	struct maillog_about		 about;
@@ -246,7 +246,7 @@ change_charge_on_answer(struct control *c, const struct message *m)
 	}
 	mapping_take(memory_mapping(control_memory()), c->policy->settings,
 	    &change.charge, v);
-	change_log_charged(c->policy->settings, v);
+	log_charged(c->policy->settings, v);
 	if (control_memory() != NULL)
 		memory_learn(control_memory(), &change.charge, v,
 		    clock_wall());
@@ -274,7 +274,7 @@ change_charge_on_answer(struct control *c, const struct message *m)
 
 /* Sends a message to the ledger; `done` is the answer after success. */
 static void
-change_ask(struct control *c, enum override_kind kind, int64_t until,
+ask_ledger(struct control *c, enum override_kind kind, int64_t until,
     const char *reason, size_t reasonlen, const struct str *done)
 {
 	struct msg_override	*m = &change.override;
@@ -313,8 +313,8 @@ change_grant(struct control *c, const struct control_word *word, size_t n)
 	int64_t			 amount = 0, until = 0;
 	size_t			 i, j, others = 0;
 
-	if (n > 1 && (!change_number(c, &word[1], AMOUNT_MAX, &amount) ||
-	    !change_until(c, &word[2], &until)))
+	if (n > 1 && (!take_number(c, &word[1], AMOUNT_MAX, &amount) ||
+	    !take_until(c, &word[2], &until)))
 		return;
 	if (!explain_id_fits(c, word))
 		return;
@@ -346,7 +346,7 @@ change_grant(struct control *c, const struct control_word *word, size_t n)
 		control_fail(c, "no rule that counts recipients or messages "
 		    "counts such an id");
 	else
-		change_ask(c, OVERRIDE_GRANT, until, "", 0, &done);
+		ask_ledger(c, OVERRIDE_GRANT, until, "", 0, &done);
 	str_clear(&done);
 	str_clear(&ids);
 }
@@ -368,7 +368,7 @@ change_block(struct control *c, const struct control_word *word, size_t n)
 		control_fail(c, "only a rule locks unfamiliar networks");
 		return;
 	}
-	if (n > 1 && !change_until(c, &word[1], &until))
+	if (n > 1 && !take_until(c, &word[1], &until))
 		return;
 	str_init(&id);
 	str_init(&done);
@@ -390,7 +390,7 @@ change_block(struct control *c, const struct control_word *word, size_t n)
 		    " is no longer blocked");
 		if (until == 0)
 			str_add(&c->what, word->bytes, word->len);
-		change_ask(c, OVERRIDE_BLOCK, until, reason->bytes,
+		ask_ledger(c, OVERRIDE_BLOCK, until, reason->bytes,
 		    reason->len, &done);
 	}
 	str_clear(&done);

@@ -16,7 +16,7 @@ struct change_sorted {
 };
 
 static void
-change_on_override(void *arg, const struct override *o)
+on_override(void *arg, const struct override *o)
 {
 	struct change_sorted	*sorted = arg;
 
@@ -26,7 +26,7 @@ change_on_override(void *arg, const struct override *o)
 
 /* By kind and id. */
 static int
-change_order(const void *a, const void *b)
+by_id(const void *a, const void *b)
 {
 	const struct override	*const *x = a, *const *y = b;
 	size_t			 len;
@@ -42,13 +42,13 @@ change_order(const void *a, const void *b)
 
 /* By kind, the newest first. */
 static int
-change_newer(const void *a, const void *b)
+by_date(const void *a, const void *b)
 {
 	const struct override	*const *x = a, *const *y = b;
 
 	if ((*x)->kind == (*y)->kind && (*x)->since != (*y)->since)
 		return (*x)->since < (*y)->since ? 1 : -1;
-	return change_order(a, b);
+	return by_id(a, b);
 }
 
 /*
@@ -56,7 +56,7 @@ change_newer(const void *a, const void *b)
  * reason; "": it was read now.
  */
 static void
-change_list_reply(struct control *c, const char *why)
+reply_list(struct control *c, const char *why)
 {
 	struct change_sorted	 sorted = { .n = 0, .now = clock_wall() };
 	const struct override	*o;
@@ -72,9 +72,9 @@ change_list_reply(struct control *c, const char *why)
 	    OVERRIDE_BLOCK) + override_list_count(blocks_list(),
 	    OVERRIDE_LOCK) + override_list_count(blocks_list(),
 	    OVERRIDE_GRANT) + 1, sizeof(sorted.list[0]));
-	override_list_each(blocks_list(), change_on_override, &sorted);
+	override_list_each(blocks_list(), on_override, &sorted);
 	qsort(sorted.list, sorted.n, sizeof(sorted.list[0]),
-	    most > 0 ? change_newer : change_order);
+	    most > 0 ? by_date : by_id);
 	reply_begin(out, "");
 	reply_number(out, "total", (int64_t)sorted.n);
 	reply_text(out, "source", *why != '\0' ? "memory" : "database");
@@ -115,7 +115,7 @@ change_list_on_state(struct control *c, const struct msg_state *m)
 
 	(void)snprintf(why, sizeof(why), "the database is away%s%s",
 	    m->fault[0] != '\0' ? ": " : "", m->fault);
-	change_list_reply(c, why);
+	reply_list(c, why);
 }
 
 int
@@ -126,12 +126,12 @@ change_list_on_answer(struct control *c, const struct message *m)
 	if (m->type != MSG_OVERRIDES_END ||
 	    msg_text_get(why, sizeof(why), m->payload, m->len) == -1)
 		return -1;
-	change_list_reply(c, why);
+	reply_list(c, why);
 	return 0;
 }
 
 void
 change_list_on_timeout(struct control *c)
 {
-	change_list_reply(c, "the database did not answer in time");
+	reply_list(c, "the database did not answer in time");
 }

@@ -43,7 +43,7 @@ static struct {
 /* --- connections --- */
 
 static void
-control_leave(struct control *c)
+leave_list(struct control *c)
 {
 	if (c->state == CONTROL_GONE)
 		return;
@@ -57,11 +57,11 @@ control_leave(struct control *c)
 }
 
 static void
-control_free(struct control *c)
+free_control(struct control *c)
 {
 	audit_ended(&c->audit, c->failed ? "failed: the database could not "
 	    "do it" : "the result is unknown", "");
-	control_leave(c);
+	leave_list(c);
 	controls.gone--;
 	event_del(&c->timer);
 	TAILQ_REMOVE(&controls.list, c, entry);
@@ -86,12 +86,12 @@ control_detach(struct control *c)
 	event_del(&c->readable);
 	event_del(&c->writable);
 	c->fd = -1;
-	control_free(c);
+	free_control(c);
 	return fd;
 }
 
 static void
-control_time(struct control *c, int64_t ms)
+set_timer(struct control *c, int64_t ms)
 {
 	struct timeval	tv;
 
@@ -101,20 +101,20 @@ control_time(struct control *c, int64_t ms)
 }
 
 static void
-control_close(struct control *c)
+close_control(struct control *c)
 {
 	if (c->audit.said == NULL || c->failed ||
 	    controls.gone == GONE_MOST) {
-		control_free(c);
+		free_control(c);
 		return;
 	}
-	control_leave(c);
+	leave_list(c);
 	c->answered = true;
-	control_time(c, ENDED_MS);
+	set_timer(c, ENDED_MS);
 }
 
 static void
-control_on_writable(int fd, short what, void *arg)
+on_writable(int fd, short what, void *arg)
 {
 	struct control	*c = arg;
 	ssize_t		 n;
@@ -123,13 +123,13 @@ control_on_writable(int fd, short what, void *arg)
 	(void)what;
 	n = write(c->fd, c->out.data + c->written, c->out.len - c->written);
 	if (n == -1 && errno != EAGAIN && errno != EINTR) {
-		control_close(c);
+		close_control(c);
 		return;
 	}
 	if (n > 0)
 		c->written += (size_t)n;
 	if (c->written == c->out.len)
-		control_close(c);
+		close_control(c);
 	else
 		event_add(&c->writable, NULL);
 }
@@ -138,13 +138,13 @@ control_on_writable(int fd, short what, void *arg)
  * Writes later, from the loop, so that the caller may still use the connection.
  */
 static void
-control_write(struct control *c)
+write_answer(struct control *c)
 {
 	c->state = CONTROL_WRITING;
 	if (!c->answered)
 		c->task = NO_TASK;
 	event_del(&c->readable);
-	control_time(c, TALK_MS);
+	set_timer(c, TALK_MS);
 	event_add(&c->writable, NULL);
 }
 
@@ -164,13 +164,13 @@ control_memory(void)
  * After the answer only the log is written. True: there is nothing more to do.
  */
 static bool
-control_was_answered(struct control *c)
+was_answered(struct control *c)
 {
 	if (!c->answered)
 		return false;
 	c->task = NO_TASK;
 	if (c->state == CONTROL_GONE)
-		control_free(c);
+		free_control(c);
 	return true;
 }
 
@@ -178,13 +178,13 @@ void
 control_end(struct control *c)
 {
 	audit_ended(&c->audit, "done", "");
-	if (control_was_answered(c))
+	if (was_answered(c))
 		return;
 	str_adds(&c->out, "ok\n");
 	if (c->answer.len > 0)
 		str_add(&c->out, c->answer.data, c->answer.len);
 	str_adds(&c->out, "end\n");
-	control_write(c);
+	write_answer(c);
 }
 
 void
@@ -203,11 +203,11 @@ control_fail(struct control *c, const char *format, ...)
 	last = last != NULL ? last + 1 : raw;
 	audit_ended(&c->audit, "failed: ", str_printable(text, sizeof(text),
 	    last, strlen(last)));
-	if (control_was_answered(c))
+	if (was_answered(c))
 		return;
 	(void)str_printable(text, sizeof(text), raw, strlen(raw));
 	str_addf(&c->out, "error %s\nend\n", text);
-	control_write(c);
+	write_answer(c);
 }
 
 /* --- waiting --- */
@@ -219,7 +219,7 @@ control_hold(struct control *c, int64_t ms)
 	/* One that was answered, or is closed, waits for the log alone. */
 	if (!c->answered)
 		c->state = CONTROL_WAITING;
-	control_time(c, ms);
+	set_timer(c, ms);
 }
 
 bool
@@ -263,7 +263,7 @@ control_progress(struct control *c, int64_t rows)
 	len = snprintf(line, sizeof(line), "progress %lld\n", (long long)rows);
 	if (!c->answered && write(c->fd, line, (size_t)len) == -1 &&
 	    errno != EAGAIN)
-		control_close(c);
+		close_control(c);
 }
 
 void
@@ -280,16 +280,16 @@ control_task(struct control *c, enum parent_task task)
 }
 
 static void
-control_on_timer(int fd, short what, void *arg)
+on_timer(int fd, short what, void *arg)
 {
 	struct control	*c = arg;
 
 	(void)fd;
 	(void)what;
 	if (c->state == CONTROL_GONE)
-		control_free(c);
+		free_control(c);
 	else if (c->state != CONTROL_WAITING)
-		control_close(c);
+		close_control(c);
 	else if (c->command->on_timeout != NULL)
 		c->command->on_timeout(c);
 	else {
@@ -299,12 +299,12 @@ control_on_timer(int fd, short what, void *arg)
 		str_addf(&c->out, "error %s\nend\n", c->task != NO_TASK ?
 		    "not finished; the log says how it ends" :
 		    "the database did not answer in time");
-		control_write(c);
+		write_answer(c);
 	}
 }
 
 static bool
-control_waits(const struct control *c)
+is_waiting(const struct control *c)
 {
 	return c->state == CONTROL_WAITING ||
 	    (c->answered && c->audit.said != NULL);
@@ -327,7 +327,7 @@ control_on_ledger(const struct message *m)
 	struct control	*c;
 
 	TAILQ_FOREACH(c, &controls.list, entry)
-		if (c->number == m->request && control_waits(c) &&
+		if (c->number == m->request && is_waiting(c) &&
 		    c->task == NO_TASK && c->command->on_answer != NULL)
 			return c->command->on_answer(c, m);
 	/* The caller is gone. */
@@ -347,7 +347,7 @@ control_on_parent(const struct message *m)
 		return -1;
 	for (c = TAILQ_FIRST(&controls.list); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (!control_waits(c) || c->task == NO_TASK)
+		if (!is_waiting(c) || c->task == NO_TASK)
 			continue;
 		if (m->type == MSG_STATE && c->task == TASK_STATE) {
 			c->task = NO_TASK;
@@ -371,7 +371,7 @@ control_on_parent(const struct message *m)
 /* --- questions --- */
 
 static void
-control_deny(struct control *c)
+deny_command(struct control *c)
 {
 	const char	*name = c->command->name;
 	const char	*group = controls.policy->settings->operator_group;
@@ -390,7 +390,7 @@ control_deny(struct control *c)
 }
 
 static void
-control_run(struct control *c, size_t len)
+run_command(struct control *c, size_t len)
 {
 	const size_t		sudo = strlen(CONTROL_SUDO);
 	struct control_word	words[CONTROL_WORDS_MAX + 1], *word = words;
@@ -425,7 +425,7 @@ control_run(struct control *c, size_t len)
 		return;
 	}
 	if (c->access > c->command->access) {
-		control_deny(c);
+		deny_command(c);
 		return;
 	}
 	if (c->command->changes)
@@ -437,7 +437,7 @@ control_run(struct control *c, size_t len)
 }
 
 static void
-control_on_readable(int fd, short what, void *arg)
+on_readable(int fd, short what, void *arg)
 {
 	struct control	*c = arg;
 	char		 bytes[8192];
@@ -449,12 +449,12 @@ control_on_readable(int fd, short what, void *arg)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		control_close(c);
+		close_control(c);
 		return;
 	}
 	str_add(&c->in, bytes, (size_t)n);
 	if ((end = control_request_end(c->in.data, c->in.len)) > 0)
-		control_run(c, end);
+		run_command(c, end);
 	else if (c->in.len > CONTROL_REQUEST_MAX) {
 		event_del(&c->readable);
 		control_fail(c, "the question is too long");
@@ -468,7 +468,7 @@ control_on_readable(int fd, short what, void *arg)
  * an operator's the oldest that may only look. False: there is no room.
  */
 static bool
-control_room(enum control_access access)
+have_room(enum control_access access)
 {
 	struct control	*c;
 
@@ -482,7 +482,7 @@ control_room(enum control_access access)
 			break;
 	if (c == NULL)
 		return false;
-	control_close(c);
+	close_control(c);
 	return true;
 }
 
@@ -509,7 +509,7 @@ control_new(int fd, bool operator)
 		access = CONTROL_OWN;
 	else
 		access = operator ? CONTROL_OPERATE : CONTROL_LOOK;
-	if (!control_room(access)) {
+	if (!have_room(access)) {
 		close(fd);
 		return;
 	}
@@ -527,14 +527,14 @@ control_new(int fd, bool operator)
 	str_init(&c->in);
 	str_init(&c->answer);
 	str_init(&c->out);
-	event_set(&c->readable, fd, EV_READ | EV_PERSIST, control_on_readable,
+	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable,
 	    c);
-	event_set(&c->writable, fd, EV_WRITE, control_on_writable, c);
-	evtimer_set(&c->timer, control_on_timer, c);
+	event_set(&c->writable, fd, EV_WRITE, on_writable, c);
+	evtimer_set(&c->timer, on_timer, c);
 	TAILQ_INSERT_TAIL(&controls.list, c, entry);
 	controls.count++;
 	event_add(&c->readable, NULL);
-	control_time(c, TALK_MS);
+	set_timer(c, TALK_MS);
 }
 
 void
@@ -550,7 +550,7 @@ control_stop(void)
 		if (c->state == CONTROL_WRITING && write(c->fd,
 		    c->out.data + c->written, c->out.len - c->written) == -1)
 			log_debug("policyctl: %s", strerror(errno));
-		control_free(c);
+		free_control(c);
 	}
 }
 

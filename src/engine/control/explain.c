@@ -27,7 +27,7 @@ static struct {
 } explain;
 
 static int
-explain_weighed(const struct msg_charge *charge, const struct message *m)
+take_weighed(const struct msg_charge *charge, const struct message *m)
 {
 	if (m->type != MSG_WEIGHED ||
 	    msg_weighed_get(&explain.weighed, m->payload, m->len) == -1 ||
@@ -38,7 +38,7 @@ explain_weighed(const struct msg_charge *charge, const struct message *m)
 
 /* Gives the keys the ids that are counted; `v` is NULL without a verdict. */
 static void
-explain_map(const struct settings *s, struct msg_charge *charge,
+map_ids(const struct settings *s, struct msg_charge *charge,
     const struct msg_verdict *v)
 {
 	struct mapping	*mapping = memory_mapping(control_memory());
@@ -51,13 +51,13 @@ explain_map(const struct settings *s, struct msg_charge *charge,
 }
 
 static const char *
-explain_rule(const struct settings *s, const struct msg_charge_key *key)
+rule_name(const struct settings *s, const struct msg_charge_key *key)
 {
 	return key->rule < s->nrules ? s->rules[key->rule].name : "";
 }
 
 static void
-explain_windows(struct str *out, const struct settings *s,
+put_windows(struct str *out, const struct settings *s,
     const struct msg_charge_key *key, const struct msg_weighed_key *answer)
 {
 	const struct msg_window	*w;
@@ -66,7 +66,7 @@ explain_windows(struct str *out, const struct settings *s,
 	for (i = 0; i < answer->nwindows; i++) {
 		w = &answer->windows[i];
 		reply_begin(out, "windows");
-		reply_text(out, "rule", explain_rule(s, key));
+		reply_text(out, "rule", rule_name(s, key));
 		reply_bytes(out, "id", key->id, key->idlen);
 		reply_number(out, "used", w->used);
 		reply_number(out, "limit", w->limit.mails);
@@ -83,7 +83,7 @@ explain_windows(struct str *out, const struct settings *s,
 /* --- explain --- */
 
 static void
-explain_verdict(struct str *out, const char *verdict, const char *reason,
+put_verdict(struct str *out, const char *verdict, const char *reason,
     const char *action, size_t len)
 {
 	reply_begin(out, "");
@@ -95,14 +95,14 @@ explain_verdict(struct str *out, const char *verdict, const char *reason,
 
 /* The answer to what a block or a lock matches. */
 static void
-explain_blocked(struct control *c, const struct settings *s,
+reply_blocked(struct control *c, const struct settings *s,
     const struct override *block)
 {
 	struct str	action;
 
 	str_init(&action);
 	action_add_blocked(&action, s, block, clock_wall());
-	explain_verdict(&c->answer, "blocked", block == NULL ?
+	put_verdict(&c->answer, "blocked", block == NULL ?
 	    "a block has just ended" : block->kind == OVERRIDE_LOCK ?
 	    lock_is_partial(block) ?
 	    "a lock holds for networks that are unfamiliar to its rule" :
@@ -139,7 +139,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 		goto done;
 	}
 	if ((block = blocks_check(s, &req, clock_wall())) != NULL) {
-		explain_blocked(c, s, block);
+		reply_blocked(c, s, block);
 		goto done;
 	}
 	apply_use(&d, s);
@@ -147,11 +147,11 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 	blocks_subject(&d.charge, s, &req);
 	block = blocks_find_lock(&d.charge, clock_wall(), &d.charge.pass);
 	if (block != NULL) {
-		explain_blocked(c, s, block);
+		reply_blocked(c, s, block);
 		goto done;
 	}
 	if (d.reason != REASON_CHARGED && d.charge.pass == 0) {
-		explain_verdict(&c->answer, "passed",
+		put_verdict(&c->answer, "passed",
 		    apply_reason_text(d.reason), s->success_action,
 		    strlen(s->success_action));
 		control_end(c);
@@ -168,7 +168,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 
 /* The fields that say why a rule that counts new recipients counts so. */
 static void
-explain_habit(struct str *out, const struct msg_charge_key *key,
+put_habit(struct str *out, const struct msg_charge_key *key,
     const struct msg_weighed_key *answer)
 {
 	const int64_t			now = clock_wall();
@@ -206,7 +206,7 @@ explain_habit(struct str *out, const struct msg_charge_key *key,
 }
 
 static void
-explain_keys(struct str *out, const struct settings *s,
+put_keys(struct str *out, const struct settings *s,
     const struct msg_charge *charge, enum rule_attribute identity)
 {
 	const struct msg_weighed	*w = &explain.weighed;
@@ -221,7 +221,7 @@ explain_keys(struct str *out, const struct settings *s,
 		str_init(&name);
 		apply_key_name(&name, s, key, identity);
 		reply_begin(out, "keys");
-		reply_text(out, "rule", explain_rule(s, key));
+		reply_text(out, "rule", rule_name(s, key));
 		reply_bytes(out, "key", name.data, name.len);
 		reply_bytes(out, "id", key->id, key->idlen);
 		if (key->id != explain.own.keys[i].id)
@@ -237,17 +237,17 @@ explain_keys(struct str *out, const struct settings *s,
 		    (w->verdict.shadowed >> i & 1) != 0);
 		reply_bool(out, "warns", (w->verdict.warned >> i & 1) != 0);
 		if (w->keys[i].habit)
-			explain_habit(out, key, &w->keys[i]);
+			put_habit(out, key, &w->keys[i]);
 		reply_end(out);
 		str_clear(&name);
 	}
 	for (i = 0; i < w->nkeys; i++)
-		explain_windows(out, s, &charge->keys[i], &w->keys[i]);
+		put_windows(out, s, &charge->keys[i], &w->keys[i]);
 }
 
 /* Appends the verdict on the charge and the windows behind it. */
 static void
-explain_answer(struct control *c, const struct msg_charge *charge,
+reply_charge(struct control *c, const struct msg_charge *charge,
     const char *accepted, const char *refused)
 {
 	const struct settings		*s = c->policy->settings;
@@ -257,22 +257,22 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 
 	if (v->verdict == VERDICT_BLOCKED) {
 		block = blocks_check_charge(charge, clock_wall());
-		explain_blocked(c, s, block != NULL ? block :
+		reply_blocked(c, s, block != NULL ? block :
 		    blocks_find_any_lock(charge, clock_wall()));
 		return;
 	}
 	str_init(&action);
 	action_add(&action, s, charge, v);
 	if (v->verdict == VERDICT_ACCEPTED)
-		explain_verdict(&c->answer, "accepted", v->passed != 0 ?
+		put_verdict(&c->answer, "accepted", v->passed != 0 ?
 		    "a lock holds, and mail to this recipient passes it" :
 		    c->exempt ?
 		    "exempt: it is recorded, and no limit applies" : accepted,
 		    action.data, action.len);
 	else
-		explain_verdict(&c->answer, "refused", refused,
+		put_verdict(&c->answer, "refused", refused,
 		    action.data, action.len);
-	explain_keys(&c->answer, s, charge, c->identity);
+	put_keys(&c->answer, s, charge, c->identity);
 	control_end(c);
 	str_clear(&action);
 }
@@ -288,10 +288,10 @@ explain_on_timeout(struct control *c)
 	control_sent(c, charge);
 	(void)blocks_find_lock(charge, clock_wall(), &charge->pass);
 	if (policy->memory && control_memory() != NULL) {
-		explain_map(policy->settings, charge, NULL);
+		map_ids(policy->settings, charge, NULL);
 		memory_weigh(control_memory(), charge, clock_wall(),
 		    &explain.weighed);
-		explain_answer(c, charge, "the database gives no verdict; in "
+		reply_charge(c, charge, "the database gives no verdict; in "
 		    "memory all windows hold",
 		    explain.weighed.verdict.per_mail ? "the database gives no "
 		    "verdict; in memory the mail exceeds max_per_mail" :
@@ -301,7 +301,7 @@ explain_on_timeout(struct control *c)
 	}
 	action = policy->memory ? policy->settings->success_action :
 	    policy->settings->db_error_action;
-	explain_verdict(&c->answer, "unavailable",
+	put_verdict(&c->answer, "unavailable",
 	    "the database gives no verdict: db_error_action", action,
 	    strlen(action));
 	control_end(c);
@@ -313,14 +313,14 @@ explain_on_answer(struct control *c, const struct message *m)
 	struct msg_charge	*charge = &explain.charge;
 
 	control_sent(c, charge);
-	if (explain_weighed(charge, m) == -1)
+	if (take_weighed(charge, m) == -1)
 		return -1;
 	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE) {
 		explain_on_timeout(c);
 		return 0;
 	}
-	explain_map(c->policy->settings, charge, &explain.weighed.verdict);
-	explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
+	map_ids(c->policy->settings, charge, &explain.weighed.verdict);
+	reply_charge(c, charge, explain.weighed.verdict.over != 0 ?
 	    "a window is full, and Postfix takes the mail" :
 	    "all windows hold", explain.weighed.verdict.per_mail ?
 	    "the mail exceeds max_per_mail" : "a window is full");
@@ -400,12 +400,12 @@ show_keys(struct str *out, const struct settings *s,
 		key = &charge->keys[i];
 		if (key->max_per_mail > 0) {
 			reply_begin(out, "keys");
-			reply_text(out, "rule", explain_rule(s, key));
+			reply_text(out, "rule", rule_name(s, key));
 			reply_bytes(out, "id", key->id, key->idlen);
 			reply_number(out, "max_per_mail", key->max_per_mail);
 			reply_end(out);
 		}
-		explain_windows(out, s, key, &w->keys[i]);
+		put_windows(out, s, key, &w->keys[i]);
 	}
 	return any;
 }
@@ -454,13 +454,13 @@ explain_show_on_answer(struct control *c, const struct message *m)
 	if (c->charge.len == 0)
 		return -1;
 	control_sent(c, charge);
-	if (explain_weighed(charge, m) == -1)
+	if (take_weighed(charge, m) == -1)
 		return -1;
 	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE) {
 		away_fail(c, NULL);
 		return 0;
 	}
-	explain_map(s, charge, &explain.weighed.verdict);
+	map_ids(s, charge, &explain.weighed.verdict);
 	if (c->exempt) {
 		reply_begin(&c->answer, "");
 		reply_bool(&c->answer, "exempt", true);

@@ -14,7 +14,7 @@
 #define PREFIX	"policyd_rate_limit_"
 
 static void
-metrics_family(struct str *out, const char *name, const char *type,
+put_family(struct str *out, const char *name, const char *type,
     const char *unit, const char *help)
 {
 	reply_begin(out, "metrics");
@@ -26,7 +26,7 @@ metrics_family(struct str *out, const char *name, const char *type,
 }
 
 static void
-metrics_sample(struct str *out, const char *name, const char *suffix,
+put_sample(struct str *out, const char *name, const char *suffix,
     const char *label, const char *label_value, uint64_t value)
 {
 	reply_begin(out, "samples");
@@ -40,7 +40,7 @@ metrics_sample(struct str *out, const char *name, const char *suffix,
 }
 
 static void
-metrics_seconds(struct str *out, const char *name, const char *suffix,
+put_seconds(struct str *out, const char *name, const char *suffix,
     uint64_t ns)
 {
 	reply_begin(out, "samples");
@@ -99,7 +99,7 @@ static const struct {
 };
 
 static void
-metrics_rules(struct str *out)
+put_rules(struct str *out)
 {
 	static const struct {
 		const char	*name;
@@ -122,17 +122,17 @@ metrics_rules(struct str *out)
 	size_t			 i, j;
 
 	for (i = 0; i < STATS_RULE__MAX; i++) {
-		metrics_family(out, families[i].name, "counter", "",
+		put_family(out, families[i].name, "counter", "",
 		    families[i].help);
 		for (j = 0; j < STATS_RULES_MAX && rules[j].name != NULL; j++)
-			metrics_sample(out, families[i].name, "_total", "rule",
+			put_sample(out, families[i].name, "_total", "rule",
 			    rules[j].name[0] != '\0' ? rules[j].name :
 			    "default", rules[j].count[i]);
 	}
 }
 
 static void
-metrics_latencies(struct str *out)
+put_latencies(struct str *out)
 {
 	static const char	*const name = "answer_seconds";
 	const struct stats	*s = stats_get();
@@ -140,7 +140,7 @@ metrics_latencies(struct str *out)
 	uint64_t		 sum = 0, us;
 	size_t			 i;
 
-	metrics_family(out, name, "histogram", "seconds",
+	put_family(out, name, "histogram", "seconds",
 	    "From a request to its answer.");
 	for (i = 0; i < STATS_BUCKETS; i++) {
 		sum += s->latency[i];
@@ -150,53 +150,53 @@ metrics_latencies(struct str *out)
 			    us / 1000000, us % 1000000);
 		else
 			snprintf(bound, sizeof(bound), "+Inf");
-		metrics_sample(out, name, "_bucket", "le", bound, sum);
+		put_sample(out, name, "_bucket", "le", bound, sum);
 	}
-	metrics_sample(out, name, "_count", NULL, NULL, sum);
-	metrics_seconds(out, name, "_sum", s->latency_ns);
+	put_sample(out, name, "_count", NULL, NULL, sum);
+	put_seconds(out, name, "_sum", s->latency_ns);
 }
 
 static void
-metrics_gauge(struct str *out, const char *name, uint64_t value,
+put_gauge(struct str *out, const char *name, uint64_t value,
     const char *unit, const char *help)
 {
-	metrics_family(out, name, "gauge", unit, help);
-	metrics_sample(out, name, "", NULL, NULL, value);
+	put_family(out, name, "gauge", unit, help);
+	put_sample(out, name, "", NULL, NULL, value);
 }
 
 static void
-metrics_engine(struct str *out)
+put_engine(struct str *out)
 {
 	const struct stats	*s = stats_get();
 	size_t			 i;
 
 	/* No "info": node_exporter knows only the types of the older format. */
-	metrics_family(out, "build_info", "gauge", "",
+	put_family(out, "build_info", "gauge", "",
 	    "The version that runs.");
-	metrics_sample(out, "build_info", "", "version", VERSION, 1);
-	metrics_gauge(out, "clients", client_count(), "",
+	put_sample(out, "build_info", "", "version", VERSION, 1);
+	put_gauge(out, "clients", client_count(), "",
 	    "Clients that are connected.");
-	metrics_gauge(out, "waiting_requests", pending_count(), "",
+	put_gauge(out, "waiting_requests", pending_count(), "",
 	    "Requests that wait for the database.");
-	metrics_family(out, "oldest_waiting_seconds", "gauge", "seconds",
+	put_family(out, "oldest_waiting_seconds", "gauge", "seconds",
 	    "How long the oldest waiting request has waited.");
-	metrics_seconds(out, "oldest_waiting_seconds", "",
+	put_seconds(out, "oldest_waiting_seconds", "",
 	    (uint64_t)pending_oldest());
-	metrics_gauge(out, "to_record", replay_count(), "",
+	put_gauge(out, "to_record", replay_count(), "",
 	    "Requests accepted without the database and not yet recorded.");
-	metrics_gauge(out, "locks_in_force",
+	put_gauge(out, "locks_in_force",
 	    blocks_count_locks(clock_wall()), "",
 	    "Logins and addresses that rules have locked.");
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
 		if (counters[i].help != NULL)
-			metrics_family(out, counters[i].name, "counter", "",
+			put_family(out, counters[i].name, "counter", "",
 			    counters[i].help);
-		metrics_sample(out, counters[i].name, "_total",
+		put_sample(out, counters[i].name, "_total",
 		    counters[i].label, counters[i].label_value,
 		    s->count[counters[i].counter]);
 	}
-	metrics_rules(out);
-	metrics_latencies(out);
+	put_rules(out);
+	put_latencies(out);
 }
 
 /* --- what the ledger counted --- */
@@ -232,7 +232,7 @@ static const struct {
  * wrong.
  */
 static void
-metrics_database(struct control *c, bool up, const char *state,
+put_database(struct control *c, bool up, const char *state,
     const char *fault)
 {
 	static const char	*const states[] = {
@@ -241,18 +241,18 @@ metrics_database(struct control *c, bool up, const char *state,
 	struct str		*out = &c->answer;
 	size_t			 i;
 
-	metrics_gauge(out, "ledger_up", up, "",
+	put_gauge(out, "ledger_up", up, "",
 	    "Whether a ledger runs and answers.");
-	metrics_gauge(out, "database_up", strcmp(state, "well") == 0, "",
+	put_gauge(out, "database_up", strcmp(state, "well") == 0, "",
 	    "Whether the database works.");
-	metrics_family(out, "database_state", "gauge", "",
+	put_family(out, "database_state", "gauge", "",
 	    "The state of the database, as policyctl status names it.");
 	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-		metrics_sample(out, "database_state", "", "state", states[i],
+		put_sample(out, "database_state", "", "state", states[i],
 		    strcmp(state, states[i]) == 0);
-	metrics_family(out, "database_fault", "gauge", "",
+	put_family(out, "database_fault", "gauge", "",
 	    "1 and the reason while the database fails.");
-	metrics_sample(out, "database_fault", "", "reason", fault,
+	put_sample(out, "database_fault", "", "reason", fault,
 	    fault[0] != '\0');
 }
 
@@ -261,17 +261,17 @@ metrics_on_state(struct control *c, const struct msg_state *m)
 {
 	struct str	*out = &c->answer;
 
-	metrics_engine(out);
-	metrics_gauge(out, "generation", m->generation, "",
+	put_engine(out);
+	put_gauge(out, "generation", m->generation, "",
 	    "Rises with each configuration that is put in force.");
-	metrics_gauge(out, "reload_successful", !m->reload_failed, "",
+	put_gauge(out, "reload_successful", !m->reload_failed, "",
 	    "Whether the last reload put the new configuration in force.");
-	metrics_gauge(out, "reload_success_timestamp_seconds",
+	put_gauge(out, "reload_success_timestamp_seconds",
 	    (uint64_t)m->read, "seconds",
 	    "When the running configuration was put in force.");
 	if (control_ask(c, MSG_FIGURES_WANTED, NULL))
 		return;
-	metrics_database(c, false, "away", m->fault);
+	put_database(c, false, "away", m->fault);
 	control_end(c);
 }
 
@@ -285,12 +285,12 @@ metrics_on_answer(struct control *c, const struct message *m)
 	if (m->type != MSG_FIGURES ||
 	    msg_figures_get(&answer, m->payload, m->len) == -1)
 		return -1;
-	metrics_database(c, true, answer.fault[0] == '\0' ? "well" :
+	put_database(c, true, answer.fault[0] == '\0' ? "well" :
 	    "in trouble", answer.fault);
 	for (i = 0; i < FIGURE__MAX; i++) {
-		metrics_family(out, figures[i].name, figures[i].gauge ?
+		put_family(out, figures[i].name, figures[i].gauge ?
 		    "gauge" : "counter", figures[i].unit, figures[i].help);
-		metrics_sample(out, figures[i].name, figures[i].gauge ? "" :
+		put_sample(out, figures[i].name, figures[i].gauge ? "" :
 		    "_total", NULL, NULL, answer.figure[i]);
 	}
 	control_end(c);
@@ -302,7 +302,7 @@ metrics_on_timeout(struct control *c)
 {
 	/* Not even the parent has answered. */
 	if (c->answer.len == 0)
-		metrics_engine(&c->answer);
-	metrics_database(c, false, "no answer", "");
+		put_engine(&c->answer);
+	put_database(c, false, "no answer", "");
 	control_end(c);
 }

@@ -31,7 +31,7 @@ static const struct {
 };
 
 static int
-try_on_answer(struct control *c, const struct message *m)
+on_answer(struct control *c, const struct message *m)
 {
 	struct msg_simulated	answer;
 	struct str		*out = &c->answer;
@@ -65,7 +65,7 @@ try_on_answer(struct control *c, const struct message *m)
 }
 
 static void
-try_failed(struct control *c, const char *why)
+reply_failed(struct control *c, const char *why)
 {
 	control_fail(c, "try: %s", why);
 }
@@ -74,7 +74,7 @@ void
 try_on_timeout(struct control *c)
 {
 	scan_queue_leave(c);
-	try_failed(c, "the database did not answer in time");
+	reply_failed(c, "the database did not answer in time");
 }
 
 /* --- the command --- */
@@ -83,7 +83,7 @@ void
 try_run(struct control *c, const struct control_word *word, size_t n)
 {
 	static const struct scan_question	question = {
-		MSG_SIMULATE, try_on_answer, try_failed, PATIENCE_MS
+		MSG_SIMULATE, on_answer, reply_failed, PATIENCE_MS
 	};
 	struct msg_simulate	wanted = { .text = "" };
 	struct str		payload;

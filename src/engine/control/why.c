@@ -48,7 +48,7 @@ static struct {
 } why;
 
 static void
-why_search_init(struct msg_search *m)
+search_init(struct msg_search *m)
 {
 	size_t	i;
 
@@ -59,7 +59,7 @@ why_search_init(struct msg_search *m)
 }
 
 static bool
-why_ask(struct control *c, const struct msg_search *m)
+ask_ledger(struct control *c, const struct msg_search *m)
 {
 	struct str	payload;
 	bool		good;
@@ -73,7 +73,7 @@ why_ask(struct control *c, const struct msg_search *m)
 
 /* A record's printable text: the ledger's database may hold anything. */
 static void
-why_text(struct str *out, const char *name, const char *text, size_t len)
+put_text(struct str *out, const char *name, const char *text, size_t len)
 {
 	char	clean[4 * REFUSAL_TEXT_MAX + 8];
 
@@ -85,7 +85,7 @@ why_text(struct str *out, const char *name, const char *text, size_t len)
 
 /* False: the question has failed. */
 static bool
-why_word(struct control *c, struct msg_search *m,
+take_word(struct control *c, struct msg_search *m,
     const struct control_word *word, struct control_word *any)
 {
 	const char	*text = word->bytes;
@@ -123,7 +123,7 @@ why_word(struct control *c, struct msg_search *m,
 }
 
 static void
-why_search_ids(struct msg_search *m, const struct msg_charge *charge)
+search_ids(struct msg_search *m, const struct msg_charge *charge)
 {
 	size_t	i;
 
@@ -144,10 +144,10 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	char			 clean[4 * EXPLAIN_ID_MAX + 8];
 	size_t			 i;
 
-	why_search_init(m);
+	search_init(m);
 	m->n = USUAL;
 	for (i = 0; i < n; i++)
-		if (!why_word(c, m, &word[i], &any))
+		if (!take_word(c, m, &word[i], &any))
 			return;
 	if (s->history == 0) {
 		control_fail(c, "no refusals are kept: history is 0");
@@ -156,7 +156,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	str_init(&ids);
 	if (any.len > 0) {
 		(void)explain_id(&why.charge, s, &any, &ids, false);
-		why_search_ids(m, &why.charge);
+		search_ids(m, &why.charge);
 		m->any = str_printable(clean, sizeof(clean), any.bytes,
 		    any.len);
 		m->anylen = strlen(m->any);
@@ -165,7 +165,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	c->why->all = m->anylen == 0;
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
 		c->why->all = c->why->all && m->textlen[i] == 0;
-	if (!why_ask(c, m))
+	if (!ask_ledger(c, m))
 		away_fail(c, NULL);
 	str_clear(&ids);
 }
@@ -173,7 +173,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 /* --- the answer --- */
 
 static void
-why_refusal(struct str *out, const struct msg_refusal *m, int64_t number)
+put_refusal(struct str *out, const struct msg_refusal *m, int64_t number)
 {
 	size_t	i;
 
@@ -182,12 +182,12 @@ why_refusal(struct str *out, const struct msg_refusal *m, int64_t number)
 	reply_number(out, "date", m->date);
 	reply_text(out, "kind", msg_refusal_kinds[m->kind]);
 	reply_bool(out, "shadow", m->shadow);
-	why_text(out, "rule", m->rule, m->rulelen);
+	put_text(out, "rule", m->rule, m->rulelen);
 	reply_bytes(out, "id", m->id, m->idlen);
 	reply_number(out, "n", m->n);
 	reply_number(out, "times", m->times);
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
-		why_text(out, msg_refusal_texts[i], m->text[i], m->textlen[i]);
+		put_text(out, msg_refusal_texts[i], m->text[i], m->textlen[i]);
 	reply_number(out, "recipients", m->recipients);
 	reply_end(out);
 	for (i = 0; i < m->nwindows; i++) {
@@ -203,7 +203,7 @@ why_refusal(struct str *out, const struct msg_refusal *m, int64_t number)
 
 /* Appends the id as a word for a shell; false: it cannot be pasted. */
 static bool
-why_quote(struct str *out, const char *id, size_t len)
+put_quoted(struct str *out, const char *id, size_t len)
 {
 	static const char	safe[] = "abcdefghijklmnopqrstuvwxyz"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-";
@@ -232,14 +232,14 @@ why_quote(struct str *out, const char *id, size_t len)
 }
 
 static void
-why_help(struct str *out, const char *command, const struct msg_refusal *m,
+put_help(struct str *out, const char *command, const struct msg_refusal *m,
     const char *rest, const char *does)
 {
 	struct str	line;
 
 	str_init(&line);
 	str_addf(&line, "policyctl %s ", command);
-	if (why_quote(&line, m->id, m->idlen)) {
+	if (put_quoted(&line, m->id, m->idlen)) {
 		str_adds(&line, rest);
 		reply_begin(out, "help");
 		reply_bytes(out, "command", line.data, line.len);
@@ -251,7 +251,7 @@ why_help(struct str *out, const char *command, const struct msg_refusal *m,
 
 /* The commands that help against the newest refusal. */
 static void
-why_helps(struct str *out, const struct msg_refusal *m)
+put_helps(struct str *out, const struct msg_refusal *m)
 {
 	const struct refusal_window	*w = &m->window[m->full];
 	char				 rest[48];
@@ -259,10 +259,10 @@ why_helps(struct str *out, const struct msg_refusal *m)
 
 	switch (m->kind) {
 	case REFUSAL_BLOCK:
-		why_help(out, "unblock", m, "", "ends the block");
+		put_help(out, "unblock", m, "", "ends the block");
 		break;
 	case REFUSAL_LOCK:
-		why_help(out, "unblock", m, "", "ends the lock");
+		put_help(out, "unblock", m, "", "ends the lock");
 		break;
 	case REFUSAL_LIMIT:
 	case REFUSAL_OVER:
@@ -275,9 +275,9 @@ why_helps(struct str *out, const struct msg_refusal *m)
 			more = w->limit.mails / 10;
 		(void)snprintf(rest, sizeof(rest), " %" PRId64 " 1h",
 		    more > 0 ? more : 1);
-		why_help(out, "grant", m, rest, "lets more pass for an hour");
-		why_help(out, "reset", m, "", "takes back all that is counted");
-		why_help(out, "show", m, "", "shows the windows of now");
+		put_help(out, "grant", m, rest, "lets more pass for an hour");
+		put_help(out, "reset", m, "", "takes back all that is counted");
+		put_help(out, "show", m, "", "shows the windows of now");
 		break;
 	default:
 		break;
@@ -286,7 +286,7 @@ why_helps(struct str *out, const struct msg_refusal *m)
 
 /* Notes a count whose id is not the login: several logins may share it. */
 static void
-why_note_shared(struct why *w, const struct msg_refusal *m)
+note_shared(struct why *w, const struct msg_refusal *m)
 {
 	const char	*value = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
 			    NULL;
@@ -305,7 +305,7 @@ why_note_shared(struct why *w, const struct msg_refusal *m)
 }
 
 static void
-why_share(struct why *w, const struct msg_refusal *m)
+count_share(struct why *w, const struct msg_refusal *m)
 {
 	enum refusal_text	 who = m->textlen[REFUSAL_LOGIN] > 0 ?
 				    REFUSAL_LOGIN : REFUSAL_SENDER;
@@ -327,7 +327,7 @@ why_share(struct why *w, const struct msg_refusal *m)
 }
 
 static int
-why_order(const void *a, const void *b)
+by_date(const void *a, const void *b)
 {
 	const struct sharer	*x = a, *y = b;
 
@@ -337,12 +337,12 @@ why_order(const void *a, const void *b)
 }
 
 static void
-why_end(struct control *c, struct why *w)
+end_search(struct control *c, struct why *w)
 {
 	struct str	*out = &c->answer;
 	size_t		 i;
 
-	qsort(w->sharer, w->nsharer, sizeof(w->sharer[0]), why_order);
+	qsort(w->sharer, w->nsharer, sizeof(w->sharer[0]), by_date);
 	for (i = 0; i < w->nsharer && i < SHARED_USUAL; i++) {
 		reply_begin(out, "shared");
 		reply_bytes(out, "id", w->id, w->idlen);
@@ -363,7 +363,7 @@ why_end(struct control *c, struct why *w)
 
 /* The first search is over; looks for those who share the count. */
 static void
-why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
+found_all(struct control *c, struct why *w, const struct msg_searched *m)
 {
 	struct msg_search	*next = &why.search;
 
@@ -372,12 +372,12 @@ why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
 		return;
 	}
 	if (w->sharing) {
-		why_end(c, w);
+		end_search(c, w);
 		return;
 	}
 	w->total = *m;
 	if (w->all) {
-		why_end(c, w);
+		end_search(c, w);
 		return;
 	}
 	if (w->found == 0) {
@@ -387,14 +387,14 @@ why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
 		return;
 	}
 	w->sharing = true;
-	why_search_init(next);
+	search_init(next);
 	next->n = SHARED_LOOK;
 	next->only_ids = true;
 	next->nids = 1;
 	next->id[0] = w->id;
 	next->idlen[0] = w->idlen;
-	if (w->idlen == 0 || !why_ask(c, next))
-		why_end(c, w);
+	if (w->idlen == 0 || !ask_ledger(c, next))
+		end_search(c, w);
 }
 
 int
@@ -418,22 +418,22 @@ why_on_answer(struct control *c, const struct message *m)
 	if (m->type == MSG_SEARCHED) {
 		if (msg_searched_get(&why.searched, m->payload, m->len) == -1)
 			return -1;
-		why_found_all(c, w, &why.searched);
+		found_all(c, w, &why.searched);
 		return 0;
 	}
 	if (m->type != MSG_FOUND ||
 	    msg_refusal_get(&why.refusal, m->payload, m->len) == -1)
 		return -1;
 	if (w->sharing) {
-		why_share(w, &why.refusal);
+		count_share(w, &why.refusal);
 		return 0;
 	}
-	why_refusal(&c->answer, &why.refusal, ++w->found);
+	put_refusal(&c->answer, &why.refusal, ++w->found);
 	if (!w->all && !w->helped && !why.refusal.shadow) {
 		w->helped = true;
-		why_helps(&c->answer, &why.refusal);
+		put_helps(&c->answer, &why.refusal);
 	}
-	why_note_shared(w, &why.refusal);
+	note_shared(w, &why.refusal);
 	return 0;
 }
 
@@ -444,11 +444,11 @@ why_show(struct control *c, const struct msg_charge *charge)
 {
 	struct msg_search	*m = &why.search;
 
-	why_search_init(m);
+	search_init(m);
 	m->n = 1;
 	m->only_ids = true;
-	why_search_ids(m, charge);
-	return why_ask(c, m);
+	search_ids(m, charge);
+	return ask_ledger(c, m);
 }
 
 int
@@ -466,9 +466,9 @@ why_show_on_answer(struct control *c, const struct message *m)
 		c->known = true;
 		reply_begin(out, "");
 		reply_number(out, "last_refused", r->date);
-		why_text(out, "last_client", r->text[REFUSAL_CLIENT],
+		put_text(out, "last_client", r->text[REFUSAL_CLIENT],
 		    r->textlen[REFUSAL_CLIENT]);
-		why_text(out, "last_sender", r->text[REFUSAL_SENDER],
+		put_text(out, "last_sender", r->text[REFUSAL_SENDER],
 		    r->textlen[REFUSAL_SENDER]);
 		reply_end(out);
 		return 0;

@@ -20,7 +20,7 @@ batch_delay_init(struct batch_delay *d, struct mono now)
 }
 
 static void
-batch_delay_mean(int64_t *mean, int64_t value)
+update_mean(int64_t *mean, int64_t value)
 {
 	*mean += (value - *mean) / WEIGHT;
 }
@@ -34,7 +34,7 @@ batch_delay_note(struct batch_delay *d, struct mono now, size_t charges,
 	d->last = now;
 	if (charges == 0)
 		return;
-	batch_delay_mean(&d->interval, elapsed / (int64_t)charges);
+	update_mean(&d->interval, elapsed / (int64_t)charges);
 	if (charges > d->largest)
 		d->largest = charges;
 	if (++d->batches == PERIOD) {
@@ -46,7 +46,7 @@ batch_delay_note(struct batch_delay *d, struct mono now, size_t charges,
 		d->least = took;
 	else
 		d->least += (took - d->least) / FORGET;
-	batch_delay_mean(&d->usual, took);
+	update_mean(&d->usual, took);
 }
 
 /*

@@ -52,7 +52,7 @@ charge_batch_delay(const struct charge_batch *b)
 }
 
 static void
-charge_drop(struct charge_batch *b, struct charges *list)
+drop_charges(struct charge_batch *b, struct charges *list)
 {
 	struct verdict_charge	*c;
 
@@ -65,8 +65,8 @@ charge_drop(struct charge_batch *b, struct charges *list)
 void
 charge_batch_clear(struct charge_batch *b)
 {
-	charge_drop(b, &b->waiting);
-	charge_drop(b, &b->unflushed);
+	drop_charges(b, &b->waiting);
+	drop_charges(b, &b->unflushed);
 	charge_change_clear(b, false);
 	b->count = 0;
 }
@@ -123,7 +123,7 @@ charge_batch_add(struct charge_batch *b, enum message_type type,
 /* --- deciding --- */
 
 static void
-charge_decide(struct charge_batch *b)
+decide_batch(struct charge_batch *b)
 {
 	const struct verdict_key	*k;
 	struct verdict_charge		*c, *next;
@@ -157,7 +157,7 @@ charge_decide(struct charge_batch *b)
 /* --- answering --- */
 
 static void
-charge_answer(struct charge_batch *b, struct charges *list)
+answer_charges(struct charge_batch *b, struct charges *list)
 {
 	const struct charge_answers	*answers = &b->answers;
 	struct verdict_charge		*c;
@@ -182,7 +182,7 @@ charge_answer(struct charge_batch *b, struct charges *list)
  * policyctl resets and charges, unless that was not decided yet.
  */
 static void
-charge_answer_failed(struct charge_batch *b, struct charges *list,
+answer_failed(struct charge_batch *b, struct charges *list,
     enum store_result result)
 {
 	struct verdict_charge	*c, *next;
@@ -204,16 +204,16 @@ charge_answer_failed(struct charge_batch *b, struct charges *list,
 		}
 		*v = (struct msg_verdict){ .verdict = VERDICT_UNAVAILABLE };
 	}
-	charge_answer(b, list);
+	answer_charges(b, list);
 }
 
 /* The commit of these charges is durable. */
 static void
-charge_on_flushed(void *arg)
+on_flushed_batch(void *arg)
 {
 	struct charge_batch	*b = arg;
 
-	charge_answer(b, &b->unflushed);
+	answer_charges(b, &b->unflushed);
 	if (b->answers.answered != NULL)
 		b->answers.answered(b->answers.arg);
 }
@@ -225,14 +225,14 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	bool			later = false;
 
 	if (overlap->flush != NULL)
-		overlap->on_flushed(b->store, charge_on_flushed, b);
+		overlap->on_flushed(b->store, on_flushed_batch, b);
 	if ((result = charge_begin_empty(b, now)) != STORE_OK)
 		return result;
 	return charge_end(b, STORE_OK, &later);
 }
 
 static enum store_result
-charge_try(struct charge_batch *b, int64_t now, struct mono mono)
+try_batch(struct charge_batch *b, int64_t now, struct mono mono)
 {
 	const struct charge_answers	*answers = &b->answers;
 	enum store_result		 result;
@@ -249,12 +249,12 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 			return result;
 		cache_end(b->cache, result);
 		charge_expire(b, mono, true);
-		charge_answer_failed(b, &b->decided, result);
+		answer_failed(b, &b->decided, result);
 		return result;
 	}
 	/* Waiting for a lock may have taken longer than some deadlines. */
 	charge_expire(b, clock_mono(), false);
-	charge_decide(b);
+	decide_batch(b);
 	for (i = 0; i < b->gathered.npair && b->result == STORE_OK; i++)
 		if (b->gathered.pair[i].changed)
 			store_learn(b->store, &b->gathered.pair[i]);
@@ -268,11 +268,11 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 		if (later)
 			TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
 		else
-			charge_answer(b, &b->decided);
+			answer_charges(b, &b->decided);
 	} else if (result == STORE_BUSY)
 		charge_decide_again(b);
 	else
-		charge_answer_failed(b, &b->decided, result);
+		answer_failed(b, &b->decided, result);
 	cache_trim(b->cache);
 	return result;
 }
@@ -282,17 +282,17 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
  * were not made.
  */
 static enum store_result
-charge_lost(struct charge_batch *b, enum store_result result)
+batch_lost(struct charge_batch *b, enum store_result result)
 {
 	if (result == STORE_LOST) {
-		charge_answer_failed(b, &b->unflushed, STORE_LOST);
+		answer_failed(b, &b->unflushed, STORE_LOST);
 		charge_change_clear(b, true);
 	}
 	return result;
 }
 
 static enum store_result
-charge_run(struct charge_batch *b, int64_t now, struct mono mono)
+run_batch(struct charge_batch *b, int64_t now, struct mono mono)
 {
 	struct verdict_charge	*c, *next;
 	enum store_result	 result;
@@ -310,10 +310,10 @@ charge_run(struct charge_batch *b, int64_t now, struct mono mono)
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		TAILQ_INSERT_HEAD(&b->next, c, entry);
 	}
-	result = charge_lost(b, charge_try(b, now, mono));
+	result = batch_lost(b, try_batch(b, now, mono));
 	if (result == STORE_OK &&
 	    habits_trim(b->habits, b->store, now) == STORE_LOST)
-		result = charge_lost(b, STORE_LOST);
+		result = batch_lost(b, STORE_LOST);
 	/*
 	 * After a commit, only charges whose ids are still being read are left
 	 * in `waiting`: they go behind `next`, unless they are resets. After
@@ -337,18 +337,18 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono)
 	enum store_result	changed;
 
 	charge_expire(b, mono, false);
-	charge_answer(b, &b->decided);
-	changed = charge_lost(b, charge_change_run(b, now, mono));
+	answer_charges(b, &b->decided);
+	changed = batch_lost(b, charge_change_run(b, now, mono));
 	if (changed == STORE_LOST)
 		b->last = STORE_LOST;
 	else if (!TAILQ_EMPTY(&b->waiting))
-		b->last = charge_run(b, now, mono);
+		b->last = run_batch(b, now, mono);
 	else if (changed == STORE_BUSY)
 		return STORE_BUSY;
 	/* If nothing ran, the last result still holds. */
 	if (b->last == STORE_LOST) {
 		charge_expire(b, mono, true);
-		charge_answer_failed(b, &b->decided, STORE_LOST);
+		answer_failed(b, &b->decided, STORE_LOST);
 	}
 	return b->last == STORE_OK ? changed : b->last;
 }
@@ -358,7 +358,7 @@ charge_batch_flush(struct charge_batch *b, bool wait)
 {
 	if (overlap->flush == NULL)
 		return STORE_OK;
-	return charge_lost(b, overlap->flush(b->store, wait));
+	return batch_lost(b, overlap->flush(b->store, wait));
 }
 
 bool

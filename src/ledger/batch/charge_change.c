@@ -33,7 +33,7 @@ charge_batch_change(struct charge_batch *b, uint64_t request,
 }
 
 static void
-charge_change_free(struct charge_batch *b, struct charge_change *c)
+free_change(struct charge_batch *b, struct charge_change *c)
 {
 	TAILQ_REMOVE(&b->changes, c, entry);
 	b->count--;
@@ -42,12 +42,12 @@ charge_change_free(struct charge_batch *b, struct charge_change *c)
 }
 
 static void
-charge_change_answer(struct charge_batch *b, struct charge_change *c,
+answer_change(struct charge_batch *b, struct charge_change *c,
     enum override_result result)
 {
 	c->answer.result = (uint8_t)result;
 	b->answers.overridden(b->answers.arg, c->request, &c->answer);
-	charge_change_free(b, c);
+	free_change(b, c);
 }
 
 void
@@ -57,9 +57,9 @@ charge_change_clear(struct charge_batch *b, bool answer)
 
 	while ((c = TAILQ_FIRST(&b->changes)) != NULL)
 		if (answer)
-			charge_change_answer(b, c, OVERRIDE_FAILED);
+			answer_change(b, c, OVERRIDE_FAILED);
 		else
-			charge_change_free(b, c);
+			free_change(b, c);
 }
 
 enum store_result
@@ -71,7 +71,7 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono)
 	bool			 due, writes, commits = false, later = false;
 
 	if (c != NULL && clock_passed(c->deadline, mono)) {
-		charge_change_answer(b, c, OVERRIDE_FAILED);
+		answer_change(b, c, OVERRIDE_FAILED);
 		return STORE_OK;
 	}
 	due = b->overrides->due.n > 0;
@@ -88,10 +88,10 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono)
 	}
 	/* Whether it was committed is unknown: no answer. */
 	if (writes && commits && result == STORE_LOST)
-		charge_change_free(b, c);
+		free_change(b, c);
 	else if (c != NULL && result == STORE_FAILED)
-		charge_change_answer(b, c, OVERRIDE_FAILED);
+		answer_change(b, c, OVERRIDE_FAILED);
 	else if (writes && result == STORE_OK)
-		charge_change_answer(b, c, outcome);
+		answer_change(b, c, outcome);
 	return result == STORE_FAILED ? STORE_OK : result;
 }

@@ -5,7 +5,7 @@
 #define READ_BUDGET	20000	/* rows of first readings in one batch */
 
 static void
-charge_on_first(void *arg, size_t i, const struct store_row *row)
+on_first(void *arg, size_t i, const struct store_row *row)
 {
 	struct charge_batch	*b = arg;
 
@@ -13,7 +13,7 @@ charge_on_first(void *arg, size_t i, const struct store_row *row)
 }
 
 static void
-charge_on_news(void *arg, const struct store_row *row)
+on_news(void *arg, const struct store_row *row)
 {
 	struct charge_batch	*b = arg;
 
@@ -21,7 +21,7 @@ charge_on_news(void *arg, const struct store_row *row)
 }
 
 static void
-charge_on_again(void *arg, size_t i)
+on_again(void *arg, size_t i)
 {
 	struct charge_batch	*b = arg;
 
@@ -29,7 +29,7 @@ charge_on_again(void *arg, size_t i)
 }
 
 static void
-charge_on_changed(void *arg)
+on_changed(void *arg)
 {
 	struct charge_batch	*b = arg;
 
@@ -37,7 +37,7 @@ charge_on_changed(void *arg)
 }
 
 static size_t
-charge_on_counts(void *arg, size_t i, const struct pack_count **counts)
+on_counts(void *arg, size_t i, const struct pack_count **counts)
 {
 	struct charge_batch	*b = arg;
 
@@ -48,8 +48,8 @@ enum store_result
 charge_begin(struct charge_batch *b)
 {
 	const struct store_reader	reader = {
-		charge_on_first, charge_on_news, charge_on_again,
-		charge_on_changed, charge_on_counts, b
+		on_first, on_news, on_again,
+		on_changed, on_counts, b
 	};
 	struct mono			before;
 	enum store_result		result;

@@ -16,7 +16,7 @@ verdict_limits(const struct verdict_key *k)
 
 /* Records a row of key `i`. */
 static void
-verdict_row(struct charge_batch *b, const struct verdict_charge *c,
+add_row(struct charge_batch *b, const struct verdict_charge *c,
     size_t i, int64_t date, int64_t amount, int64_t tag)
 {
 	const struct verdict_id	*v = &c->ids[i];
@@ -31,7 +31,7 @@ verdict_row(struct charge_batch *b, const struct verdict_charge *c,
 }
 
 static void
-verdict_record(struct charge_batch *b, const struct verdict_charge *c)
+record_charge(struct charge_batch *b, const struct verdict_charge *c)
 {
 	struct decision_record	 list[DECISION_RECORDS_MAX], *r;
 	struct store_value	*value;
@@ -40,7 +40,7 @@ verdict_record(struct charge_batch *b, const struct verdict_charge *c)
 	n = decision_records(&b->decision, list);
 	for (i = 0; i < n; i++) {
 		r = &list[i];
-		verdict_row(b, c, r->key, r->date, r->amount, r->tag);
+		add_row(b, c, r->key, r->date, r->amount, r->tag);
 		value = c->ids[r->key].value;
 		if (value != NULL && r->amount > 0) {
 			value->date = r->date;
@@ -55,7 +55,7 @@ verdict_record(struct charge_batch *b, const struct verdict_charge *c)
  * the rule is taken back under the present one.
  */
 static void
-verdict_reset(struct charge_batch *b, struct verdict_charge *c)
+reset_ids(struct charge_batch *b, struct verdict_charge *c)
 {
 	const struct pack_count	*counts;
 	const struct verdict_id	*v;
@@ -88,7 +88,7 @@ verdict_reset(struct charge_batch *b, struct verdict_charge *c)
 		n = cache_counts(b->cache, v->cached, &counts);
 		for (j = 0; j < n; j++) {
 			*sum = num_add_clamp(*sum, counts[j].amount);
-			verdict_row(b, c, v->key, counts[j].date,
+			add_row(b, c, v->key, counts[j].date,
 			    num_sub_clamp(0, counts[j].amount), 0);
 		}
 	}
@@ -97,7 +97,7 @@ verdict_reset(struct charge_batch *b, struct verdict_charge *c)
 /* --- hits --- */
 
 static void
-verdict_keep_hit(struct charge_batch *b, const struct verdict_charge *c,
+keep_hit(struct charge_batch *b, const struct verdict_charge *c,
     const struct verdict_key *k, enum hit_kind kind, int64_t seconds)
 {
 	b->hit = alloc_room(b->hit, b->nhit, &b->hits,
@@ -110,7 +110,7 @@ verdict_keep_hit(struct charge_batch *b, const struct verdict_charge *c,
  * shadow.
  */
 static void
-verdict_hits(struct charge_batch *b, const struct verdict_charge *c,
+add_hits(struct charge_batch *b, const struct verdict_charge *c,
     enum hit_kind kind, const struct decision_hit *hits, size_t nhits)
 {
 	const struct settings		*s = b->settings;
@@ -137,7 +137,7 @@ verdict_hits(struct charge_batch *b, const struct verdict_charge *c,
 		store_hit(b->store, kind == HIT_FULL && k->charge.shadow ?
 		    HIT_SHADOW : kind, k->charge.id, k->charge.idlen, seconds);
 		if (!k->charge.shadow)
-			verdict_keep_hit(b, c, k, kind, seconds);
+			keep_hit(b, c, k, kind, seconds);
 	}
 }
 
@@ -148,7 +148,7 @@ verdict_hits(struct charge_batch *b, const struct verdict_charge *c,
  * lock_closed does.
  */
 static const struct override *
-verdict_closed_by(const struct charge_batch *b,
+closed_by(const struct charge_batch *b,
     const struct verdict_charge *c, uint8_t *pass)
 {
 	const struct override_list	*l =
@@ -172,7 +172,7 @@ verdict_closed_by(const struct charge_batch *b,
  * again, under the locks of the ids.
  */
 static void
-verdict_lock(struct charge_batch *b, struct verdict_charge *c)
+set_lock(struct charge_batch *b, struct verdict_charge *c)
 {
 	struct decision		*d = &b->decision;
 	struct msg_verdict	*v = &c->verdict;
@@ -209,7 +209,7 @@ verdict_lock(struct charge_batch *b, struct verdict_charge *c)
 		    d->key[list[i].key].limits->list[window].seconds;
 		store_hit(b->store, HIT_LOCK, k->charge.id, k->charge.idlen,
 		    seconds);
-		verdict_keep_hit(b, c, k, HIT_LOCK, seconds);
+		keep_hit(b, c, k, HIT_LOCK, seconds);
 	}
 }
 
@@ -219,13 +219,13 @@ verdict_lock(struct charge_batch *b, struct verdict_charge *c)
  * mails as possible have passed.
  */
 static void
-verdict_pass(struct charge_batch *b, struct verdict_charge *c)
+pass_lock(struct charge_batch *b, struct verdict_charge *c)
 {
 	struct decision		*d = &b->decision;
 	struct msg_verdict	 v;
 
 	if (c->verdict.verdict != VERDICT_REFUSED ||
-	    verdict_closed_by(b, c, &d->pass) != NULL || d->pass == 0)
+	    closed_by(b, c, &d->pass) != NULL || d->pass == 0)
 		return;
 	decision_make(d, &v);
 	if (v.verdict != VERDICT_ACCEPTED)
@@ -234,13 +234,13 @@ verdict_pass(struct charge_batch *b, struct verdict_charge *c)
 	memcpy(v.locked_until, c->verdict.locked_until,
 	    sizeof(v.locked_until));
 	c->verdict = v;
-	verdict_record(b, c);
+	record_charge(b, c);
 }
 
 /* --- what is known --- */
 
 static void
-verdict_know(const struct charge_batch *b, const struct verdict_charge *c,
+know_key(const struct charge_batch *b, const struct verdict_charge *c,
     size_t i, struct decision_key *d)
 {
 	const struct verdict_key	*k = &c->keys[i];
@@ -267,7 +267,7 @@ verdict_know(const struct charge_batch *b, const struct verdict_charge *c,
 }
 
 static void
-verdict_merge_second(void *arg, int64_t when, int64_t amount)
+merge_second(void *arg, int64_t when, int64_t amount)
 {
 	window_add(arg, when, amount);
 }
@@ -277,7 +277,7 @@ verdict_merge_second(void *arg, int64_t when, int64_t amount)
  * left the key's windows, the cost of a decision grows with their seconds.
  */
 static void
-verdict_know_was(struct charge_batch *b, const struct verdict_id *v)
+know_was(struct charge_batch *b, const struct verdict_id *v)
 {
 	const struct window	*window = &v->cached->window;
 	struct window		*merged = &b->merged[v->key];
@@ -300,17 +300,17 @@ verdict_know_was(struct charge_batch *b, const struct verdict_id *v)
 		return;
 	if (d->window != merged) {
 		window_init(merged);
-		window_each(d->window, verdict_merge_second, merged);
+		window_each(d->window, merge_second, merged);
 		d->window = merged;
 	}
-	window_each(window, verdict_merge_second, merged);
+	window_each(window, merge_second, merged);
 }
 
 /* --- the decision --- */
 
 /* Records what was decided. */
 static void
-verdict_settle(struct charge_batch *b, struct verdict_charge *c)
+settle_charge(struct charge_batch *b, struct verdict_charge *c)
 {
 	const struct decision	*d = &b->decision;
 	int64_t			 date, amount;
@@ -319,24 +319,24 @@ verdict_settle(struct charge_batch *b, struct verdict_charge *c)
 
 	back = decision_takes_back(d, &c->verdict);
 	if (c->verdict.verdict == VERDICT_ACCEPTED)
-		verdict_record(b, c);
+		record_charge(b, c);
 	/* count_mode 0: takes back what the instance was charged before. */
 	for (i = 0; i < c->nkeys && back; i++)
 		while (!CHARGE_HAS_VALUE(c->keys[i].charge.kind) &&
 		    c->keys[i].charge.kind != CHARGE_HABIT &&
 		    cache_charged_at(b->cache, &c->ids[i].instance,
 		    b->now, &date, &amount))
-			verdict_row(b, c, i, date, num_sub_clamp(0, amount),
+			add_row(b, c, i, date, num_sub_clamp(0, amount),
 			    0);
 	verdict_habit_learn(b, c);
 	/* Before the hits: of a hit and its lock report_user names the lock. */
-	verdict_lock(b, c);
+	set_lock(b, c);
 	if (b->result != STORE_OK)
 		return;
-	verdict_hits(b, c, HIT_FULL, d->hits, d->nhits);
-	verdict_hits(b, c, HIT_NEAR, d->near, d->nnear);
+	add_hits(b, c, HIT_FULL, d->hits, d->nhits);
+	add_hits(b, c, HIT_NEAR, d->near, d->nnear);
 	if (c->verdict.locked != 0)
-		verdict_pass(b, c);
+		pass_lock(b, c);
 }
 
 void
@@ -347,11 +347,11 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	size_t			 i;
 
 	if (c->reset) {
-		verdict_reset(b, c);
+		reset_ids(b, c);
 		return;
 	}
 	verdict_habit_inherit(b, c);
-	if ((closed = verdict_closed_by(b, c, &d->pass)) != NULL) {
+	if ((closed = closed_by(b, c, &d->pass)) != NULL) {
 		verdict_habit_closed(b, c, closed);
 		c->verdict = (struct msg_verdict){ .verdict = VERDICT_BLOCKED };
 		return;
@@ -362,9 +362,9 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	d->now = b->now;
 	d->nkeys = c->nkeys;
 	for (i = 0; i < c->nkeys; i++)
-		verdict_know(b, c, i, &d->key[i]);
+		know_key(b, c, i, &d->key[i]);
 	for (; i < c->nids; i++)
-		verdict_know_was(b, &c->ids[i]);
+		know_was(b, &c->ids[i]);
 	decision_make(d, &c->verdict);
 	/* As many mails as may pass the lock have passed: it refuses. */
 	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
@@ -374,8 +374,8 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 		verdict_habit_weigh(b, c);
 	}
 	if (c->weighed == NULL || c->mode == CHARGE_ADD)
-		verdict_settle(b, c);
-	/* What verdict_know_was merged. */
+		settle_charge(b, c);
+	/* What know_was merged. */
 	for (i = 0; i < c->nkeys; i++)
 		if (d->key[i].window == &b->merged[i])
 			window_clear(&b->merged[i]);

@@ -9,7 +9,7 @@
 #define MIX		UINT64_C(0x9e3779b97f4a7c15)
 
 static size_t
-bloom_size(size_t hashes)
+size(size_t hashes)
 {
 	size_t	len = BLOCK;
 
@@ -21,7 +21,7 @@ bloom_size(size_t hashes)
 void
 bloom_init(struct bloom *f, size_t hashes)
 {
-	f->len = bloom_size(hashes);
+	f->len = size(hashes);
 	f->bytes = alloc_zero(f->len, 1);
 }
 
@@ -33,7 +33,7 @@ void
 bloom_fold(struct bloom *f, size_t hashes)
 {
 	uint8_t	*to, *from;
-	size_t	 i, j, len = bloom_size(hashes);
+	size_t	 i, j, len = size(hashes);
 
 	for (; f->len > len; f->len /= 2)
 		for (i = 0; i < f->len / 2; i += BLOCK) {
@@ -68,7 +68,7 @@ bloom_clear(struct bloom *f)
  * a product with the hash, choose bits in it.
  */
 static uint8_t *
-bloom_block(const struct bloom *f, uint64_t hash)
+block_of(const struct bloom *f, uint64_t hash)
 {
 	return f->bytes +
 	    (size_t)((hash >> 32) * (f->len / BLOCK) >> 32) * BLOCK;
@@ -77,7 +77,7 @@ bloom_block(const struct bloom *f, uint64_t hash)
 void
 bloom_add(struct bloom *f, uint64_t hash)
 {
-	uint8_t		*block = bloom_block(f, hash);
+	uint8_t		*block = block_of(f, hash);
 	uint64_t	 bits = hash * MIX;
 	unsigned int	 i;
 
@@ -94,7 +94,7 @@ bloom_has(const struct bloom *f, uint64_t hash)
 
 	if (f->len == 0)
 		return true;
-	block = bloom_block(f, hash);
+	block = block_of(f, hash);
 	for (i = 0; i < PROBES; i++, bits >>= 9)
 		if ((block[bits >> 3 & 63] >> (bits & 7) & 1) == 0)
 			return false;

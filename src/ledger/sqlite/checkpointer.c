@@ -37,7 +37,7 @@ struct checkpointer {
  * ones: until then it copies nothing.
  */
 static void
-checkpointer_run(struct role_start *start, struct sandbox_needs *needs,
+run_process(struct role_start *start, struct sandbox_needs *needs,
     const char *name, int fd)
 {
 	struct sqlite		*db = NULL;
@@ -100,7 +100,7 @@ checkpointer_start(struct role_start *start, struct sandbox_needs *needs,
 		return NULL;
 	}
 	if (pid == 0)
-		checkpointer_run(start, needs, name, fd[1]);
+		run_process(start, needs, name, fd[1]);
 	close(fd[1]);
 	k = alloc_zero(1, sizeof(*k));
 	k->fd = fd[0];
@@ -108,7 +108,7 @@ checkpointer_start(struct role_start *start, struct sandbox_needs *needs,
 }
 
 static void
-checkpointer_say(struct checkpointer *k, char what)
+say_to(struct checkpointer *k, char what)
 {
 	k->outstanding++;
 	/* A checkpointer that is gone is noticed when the answer is read. */
@@ -120,11 +120,11 @@ void
 checkpointer_ask(struct checkpointer *k)
 {
 	if (k->outstanding == 0)
-		checkpointer_say(k, ASK_COPY);
+		say_to(k, ASK_COPY);
 }
 
 static int
-checkpointer_wait(struct checkpointer *k, int ms)
+wait_answer(struct checkpointer *k, int ms)
 {
 	struct pollfd	p = { k->fd, POLLIN, 0 };
 
@@ -140,7 +140,7 @@ checkpointer_answer(struct checkpointer *k)
 	 * The checkpointer writes only answers, so its end is noticed only
 	 * after a request.
 	 */
-	if (k->outstanding == 0 || checkpointer_wait(k, 0) != 1)
+	if (k->outstanding == 0 || wait_answer(k, 0) != 1)
 		return 0;
 	if (read(k->fd, &what, 1) != 1)
 		return -1;
@@ -159,9 +159,9 @@ checkpointer_release(struct checkpointer *k, int ms)
 {
 	struct mono	deadline = clock_after(clock_mono(), ms);
 
-	checkpointer_say(k, ASK_CLOSE);
+	say_to(k, ASK_CLOSE);
 	while (k->outstanding > 0)
-		if (checkpointer_wait(k, clock_left(deadline,
+		if (wait_answer(k, clock_left(deadline,
 		    clock_mono())) != 1 || checkpointer_answer(k) == -1)
 			return -1;
 	return 0;

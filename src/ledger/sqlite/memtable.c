@@ -33,7 +33,7 @@ struct memtable_chunk {
 };
 
 static int
-memtable_same(const struct map_node *node, const void *key, size_t len)
+same_id(const struct map_node *node, const void *key, size_t len)
 {
 	const struct memtable_id	*e = (const struct memtable_id *)node;
 
@@ -46,7 +46,7 @@ memtable_new(void)
 	struct memtable	*t;
 
 	t = alloc_zero(1, sizeof(*t));
-	t->map = map_new(memtable_same);
+	t->map = map_new(same_id);
 	t->oldest = INT64_MAX;
 	t->newest = INT64_MIN;
 	return t;
@@ -163,7 +163,7 @@ memtable_forget(struct memtable *t, int64_t first)
 /* --- reading --- */
 
 static size_t
-memtable_counts(struct memtable *t, const struct memtable_id *e)
+counts_size(struct memtable *t, const struct memtable_id *e)
 {
 	uint32_t	at;
 	size_t		i;
@@ -191,7 +191,7 @@ memtable_find(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
 	e = (struct memtable_id *)map_find(t->map, hash, id, idlen);
 	if (e == NULL)
 		return 0;
-	n = memtable_counts(t, e);
+	n = counts_size(t, e);
 	*counts = t->found;
 	return n;
 }
@@ -199,7 +199,7 @@ memtable_find(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
 /* --- writing out --- */
 
 static size_t
-memtable_part_of(const struct memtable *t, const struct memtable_id *e)
+part_of(const struct memtable *t, const struct memtable_id *e)
 {
 	return t->bits == 0 ? 0 : (size_t)(e->node.hash >> (64 - t->bits));
 }
@@ -213,7 +213,7 @@ memtable_divide(struct memtable *t, unsigned int bits)
 	t->bits = bits;
 	t->end = alloc_zero(parts, sizeof(t->end[0]));
 	for (i = 0; i < memtable_ids(t); i++)
-		t->end[memtable_part_of(t, t->place[i])]++;
+		t->end[part_of(t, t->place[i])]++;
 	/* From the size of each part to its start, which placing advances. */
 	for (i = 0; i < parts; i++) {
 		n = t->end[i];
@@ -222,7 +222,7 @@ memtable_divide(struct memtable *t, unsigned int bits)
 	}
 	divided = alloc_zero(at + 1, sizeof(divided[0]));
 	for (i = 0; i < at; i++)
-		divided[t->end[memtable_part_of(t, t->place[i])]++] =
+		divided[t->end[part_of(t, t->place[i])]++] =
 		    t->place[i];
 	free(t->place);
 	t->place = divided;
@@ -237,7 +237,7 @@ memtable_part(struct memtable *t, size_t part, struct str *out,
 
 	for (i = part == 0 ? 0 : t->end[part - 1]; i < t->end[part]; i++) {
 		e = t->place[i];
-		if ((n = memtable_counts(t, e)) == 0)
+		if ((n = counts_size(t, e)) == 0)
 			continue;
 		pack_id(out, e->id, e->idlen, t->found, n);
 		bloom_add(filter, e->node.hash);
