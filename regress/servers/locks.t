@@ -347,6 +347,8 @@ sub outlives {
 	kill 'KILL', $d->child('engine'), $d->child('ledger-' . ($db ? $db->{kind} : 'sqlite'));
 	ok(wait_until { ($d->ask(sasl_username => $bob) // '') eq 'REJECT shut' },
 	    'after both processes were killed');
+	ok(wait_until { (ctl($d, 'list'))[1] =~ /\Alogin:\Q$bob\E locked / },
+	    'the next ledger has read what is locked');
 	$reload->('the rule is gone', { name => 'x', key => 'sasl_username', limits => [[9, 60]] });
 	is($d->ask(sasl_username => $bob), $locked, 'the lock is not, with block_action');
 	# The new ledger may not have been asked about the id yet.
