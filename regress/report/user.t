@@ -5,12 +5,13 @@
 use strict;
 use warnings;
 
+use IO::Socket::IP;
 use MIME::QuotedPrint;
 use Test::More;
 
 use Ctl qw(ctl);
 use Database;
-use Policyd qw(True False wait_until);
+use Policyd qw(True False freeze wait_until);
 use Report;
 use Smtpd;
 
@@ -39,6 +40,22 @@ sub recipients {
 	my ($s) = @_;
 
 	return map { join ',', @{$_->{to}} } $s->mails;
+}
+
+# Connections to the port until its queue is full.
+sub fill {
+	my ($port) = @_;
+	my @sockets;
+
+	while (@sockets < 100) {
+		my $socket = IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $port,
+		    Blocking => 0) or die "connect: $@";
+		push @sockets, $socket;
+		my $connected = '';
+		vec($connected, fileno($socket), 1) = 1;
+		last if !select(undef, $connected, undef, 0.5);
+	}
+	return @sockets;
 }
 
 # Notices are claimed in order: when this login's mail arrives, earlier ones are decided.
@@ -266,6 +283,36 @@ subtest 'a reload while the mail server refuses' => sub {
 	is((ctl($d, 'reload'))[0], 0, 'a reload');
 	$busy->release;
 	ok(wait_until { () = $s->mails }, 'the mail is sent to the new server at once');
+	$d->ends_well;
+};
+
+# What a report wanted is not sent to the next one, which may be for something else: the
+# ledger reads that it is wanted only after the report has died.
+subtest 'a report after one that died' => sub {
+	Report->needed;
+	plan(skip_all => 'no /proc') if !-d '/proc/self/fd';
+	my $s = Smtpd->start;
+	my $d = start($s, undef, report_to => ['postmaster@ops.example'], debug => True);
+	my $ledger = $d->child('ledger-sqlite');
+	my $open = sub { return scalar(my @fds = glob "/proc/$ledger/fd/*") };
+	my $before = $open->();
+
+	# Its queue is full: the report waits in connect(2).
+	freeze($s->{pid});
+	my @waiting = fill($s->port);
+	limited($d, "bob\@$domain");
+	ok(wait_until { $d->child('report') && $open->() > $before },
+	    'the ledger has its channel to the report');
+	freeze($ledger);
+	close $_ for @waiting;
+	kill CONT => $s->{pid};
+	ok($d->wait_log(qr/ report \(process \d+\) is ready/), 'the report is ready');
+	kill KILL => $d->child('report');
+	ok($d->wait_log(qr/a user was not told by mail/), 'it dies');
+	kill CONT => $ledger;
+	is($d->ask(sasl_username => 'eve'), 'dunno', 'the ledger goes on');
+	is((ctl($d, 'report'))[0], 0, 'a report to the administrator');
+	is((recipients($s))[0], 'postmaster@ops.example', 'is sent to the administrator');
 	$d->ends_well;
 };
 

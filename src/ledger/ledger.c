@@ -118,4 +118,5 @@ ledger_drop_report(struct ledger *l)
 {
 	channel_free(l->report);
 	l->report = NULL;
+	l->wanted = 0;
 }

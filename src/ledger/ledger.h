@@ -97,7 +97,10 @@ struct str	*ledger_payload(struct ledger *);
 void		 ledger_answer(struct ledger *, enum message_type,
 		    uint64_t request);
 
-/* Closes the report's channel; the parent sends the next one. */
+/*
+ * Closes the report's channel and forgets what it wanted; the parent sends the
+ * next one.
+ */
 void	ledger_drop_report(struct ledger *);
 
 /* --- dispatch.c: what the engine asks --- */
