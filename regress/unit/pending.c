@@ -518,6 +518,40 @@ what_was_accepted_is_recorded(void **state)
 	assert_int_equal(owed, 0);
 }
 
+/* A ledger that was taken over may tell any amounts. */
+static void
+taking_back_any_amount(void **state)
+{
+	static struct msg_charge	charge;
+	const int64_t			amounts[] = {
+		INT64_MIN, -1, 5, CHARGE_AMOUNT_MAX + 1, INT64_MAX
+	};
+	const int64_t			back[] = {
+		0, 0, 5, CHARGE_AMOUNT_MAX, CHARGE_AMOUNT_MAX
+	};
+	size_t				i;
+
+	(void)state;
+	for (i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++) {
+		nasked = 0;
+		memset(&charge, 0, sizeof(charge));
+		charge.instance = charge.state = "";
+		charge.nkeys = 1;
+		charge.keys[0].id = "a";
+		charge.keys[0].idlen = 1;
+		assert_true(replay_back(&charge, &amounts[i], 1700000000, 7));
+		assert_int_equal(owed, -back[i]);
+		replay_soon();
+		replay_send();
+		hear();
+		assert_int_equal(nasked, 1);
+		assert_int_equal(asked[0].mode, CHARGE_BACK);
+		assert_int_equal(asked[0].keys[0].amount, back[i]);
+		replayed(numbers[0], VERDICT_ACCEPTED);
+		assert_int_equal(owed, 0);
+	}
+}
+
 static void
 what_was_not_to_be_is_taken_back(void **state)
 {
@@ -674,6 +708,7 @@ main(void)
 		TEST(memory_is_bounded),
 		TEST(what_was_accepted_is_recorded),
 		TEST(what_was_not_to_be_is_taken_back),
+		TEST(taking_back_any_amount),
 		TEST(accepted_too_late),
 		TEST(it_is_tried_again),
 		TEST(as_much_as_fits)

@@ -160,7 +160,7 @@ bool
 replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
     int64_t tag)
 {
-	int64_t	owed[CHARGE_KEYS_MAX];
+	int64_t	owed[CHARGE_KEYS_MAX], amount;
 	size_t	i;
 
 	if (replay.bytes >= REPLAY_BYTES_MAX)
@@ -168,8 +168,11 @@ replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
 	charge->mode = CHARGE_BACK;
 	charge->tag = tag;
 	for (i = 0; i < charge->nkeys; i++) {
-		charge->keys[i].amount = charged[i];
-		owed[i] = -charged[i];
+		amount = charged[i] > 0 ? charged[i] : 0;
+		if (amount > CHARGE_AMOUNT_MAX)
+			amount = CHARGE_AMOUNT_MAX;
+		charge->keys[i].amount = amount;
+		owed[i] = -amount;
 	}
 	keep_charge(charge, owed, date)->back = true;
 	return true;
