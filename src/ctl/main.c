@@ -43,7 +43,7 @@ enum {
 #define WATCH_REST	4	/* times what an answer took */
 #define WATCH_MOST_MS	60000
 #define PATIENCE_MAX	86400
-#define PATIENCE_S	150	/* longer than any command takes */
+#define PATIENCE_S	150	/* more than the daemon waits for one */
 #define EXPLAIN_MAX	255		/* most words, by the daemon */
 
 static const char *const	status_lists[] = {
