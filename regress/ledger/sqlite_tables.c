@@ -562,6 +562,62 @@ two_daemons_both_pass(void **state)
 	rig_free(other);
 }
 
+/* Another process takes the run that is being written for an abandoned one. */
+static void
+run_is_taken_over(struct rig *r, const char *sql)
+{
+	int64_t	sum, unavailable = 0, i;
+
+	store_sizes.tail = 50;
+	rig_reopen(r);
+	while (rig_sql(r, "SELECT count(*) FROM mail_part") == 0)
+		assert_int_equal(rig_one(r, "bob", 1, 1000, 3600),
+		    VERDICT_ACCEPTED);
+	(void)rig_sql(r, "%s", sql);
+	for (i = 0; i < 100; i++) {
+		unavailable += rig_one(r, "bob", 1, 1000, 3600) ==
+		    VERDICT_UNAVAILABLE;
+		r->store->rest = 0;
+	}
+	assert_true(unavailable <= 1);
+	rig_idle(r);
+	assert_true(rig_sql(r, "SELECT value FROM mail_state"
+	    " WHERE name = 'horizon'") > 50);
+	assert_true(r->store->tail->rows < 50);
+	sum = rig_sum(r, "bob");
+	assert_int_equal(rig_room(r, "bob", sum, 3600), 0);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "bob", sum + 1, 3600), 1);
+}
+
+static void
+run_is_made_obsolete_meanwhile(void **state)
+{
+	run_is_taken_over(*state, "UPDATE mail_run SET state = 2"
+	    " WHERE state = 0");
+}
+
+#define PARTS_GONE	"DELETE FROM mail_part WHERE part >> 20 IN"	\
+			" (SELECT run FROM mail_run WHERE state = 0);"
+#define RUNS_CHANGE	"UPDATE mail_state SET value = value + 1"	\
+			" WHERE name = 'runs'"
+
+static void
+run_is_deleted_meanwhile(void **state)
+{
+	run_is_taken_over(*state, PARTS_GONE
+	    "DELETE FROM mail_run WHERE state = 0;" RUNS_CHANGE);
+}
+
+/* The other process is writing a run of the same number. */
+static void
+run_of_another_has_its_number(void **state)
+{
+	run_is_taken_over(*state, PARTS_GONE
+	    "UPDATE mail_run SET began = began - 1 WHERE state = 0;"
+	    RUNS_CHANGE);
+}
+
 static void
 damaged_part_is_made_anew(void **state)
 {
@@ -725,6 +781,9 @@ main(void)
 		TEST_CLOSED(first_reading_in_pieces),
 		TEST(what_others_write_is_seen),
 		TEST(two_daemons_both_pass),
+		TEST(run_is_made_obsolete_meanwhile),
+		TEST(run_is_deleted_meanwhile),
+		TEST(run_of_another_has_its_number),
 		TEST(damaged_part_is_made_anew),
 		TEST(cost_grows_with_window),
 		TEST(start_loads_whole_table),

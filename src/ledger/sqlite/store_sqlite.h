@@ -177,6 +177,7 @@ struct job {
 	size_t		 now;		/* steps in the running transaction */
 	size_t		 kept;		/* committed steps */
 	struct run	 run;		/* the new one */
+	int64_t		 began;		/* as in its row */
 	int64_t		 upto;		/* of the frozen tail: new horizon */
 	struct run	*source[STORE_MERGE];	/* if no tail is frozen */
 };
@@ -376,12 +377,15 @@ int	store_read_first(struct store *, struct store_touch *, size_t index,
 /* While behind: reads more rows into the tail, about `max` at most. */
 int	store_catch_up(struct store *, size_t max);
 
+/* --- store_sqlite_runs.c --- */
+
 /* Drops the tail, and the job that writes it. */
 void	store_unload(struct store *);
 
-/* --- store_sqlite_runs.c --- */
-
-/* Reads the list of runs, with their filters: s->run. */
+/*
+ * Reads the list of runs, with their filters: s->run. Drops the tail too if
+ * another process took over the run that it is written to.
+ */
 int	store_read_runs(struct store *);
 void	store_free_runs(struct store *);
 
@@ -404,12 +408,11 @@ bool	store_job_choose(struct store *, bool quiet);
 /*
  * store_job_step does some steps of the job, in a transaction: 0 or -1. After
  * the last one (store_job_done) the transaction must end. Then store_job_over
- * must be told whether it was committed. store_job_drop gives the job up.
+ * must be told whether it was committed.
  */
 int	store_job_step(struct store *, size_t steps);
 bool	store_job_done(const struct store *);
 void	store_job_over(struct store *, bool committed);
-void	store_job_drop(struct store *);
 
 /* A run to be deleted, or NULL. */
 struct run	*store_obsolete_run(const struct store *);

@@ -31,15 +31,6 @@ folded(struct store *s, const char *id, size_t idlen)
 
 /* --- what others did --- */
 
-void
-store_unload(struct store *s)
-{
-	store_job_drop(s);
-	memtable_free(s->tail);
-	memtable_free(s->frozen);
-	s->tail = s->frozen = NULL;
-}
-
 /* Reads the rows that the tail or the cache lacks. */
 static int
 read_news(struct store *s, const struct store_reader *reader)

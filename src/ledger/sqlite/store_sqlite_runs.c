@@ -26,20 +26,48 @@ store_free_runs(struct store *s)
 	s->nrun = s->runs = 0;
 }
 
+/* Gives the job up. */
+static void
+job_drop(struct store *s)
+{
+	if (s->job.kept > 0)
+		s->left = s->job.run.number;
+	bloom_clear(&s->job.run.filter);
+	memset(&s->job, 0, sizeof(s->job));
+}
+
+void
+store_unload(struct store *s)
+{
+	job_drop(s);
+	memtable_free(s->tail);
+	memtable_free(s->frozen);
+	s->tail = s->frozen = NULL;
+}
+
+/* The run that a flush writes, unless another process took it over. */
+static bool
+runs_ours(const struct store *s, const struct run *run, int64_t began)
+{
+	return s->frozen != NULL && s->job.kept > 0 &&
+	    run->number == s->job.run.number && run->state == RUN_WRITING &&
+	    began == s->job.began;
+}
+
 int
 store_read_runs(struct store *s)
 {
 	struct run	 run;
 	const void	*bytes;
 	size_t		 len;
-	int64_t		 age;
+	int64_t		 began, age;
 	int		 more;
-	bool		 ours;
+	bool		 lost = s->frozen != NULL && s->job.kept > 0;
 
 	store_free_runs(s);
 	/* Another process may have merged or deleted the same runs. */
 	if (s->frozen == NULL)
-		store_job_drop(s);
+		job_drop(s);
 	while ((more = sqlite_step(s->db, RUNS)) == 1) {
 		run = (struct run) {
 			.number = sqlite_column(s->db, RUNS, 0),
@@ -53,15 +81,15 @@ store_read_runs(struct store *s)
 			.since = sqlite_column(s->db, RUNS, 9),
 			.until = sqlite_column(s->db, RUNS, 10)
 		};
-		ours = s->frozen != NULL && run.number == s->job.run.number;
-		if (ours) {
+		began = sqlite_column(s->db, RUNS, 2);
+		age = clock_wall() - began;
+		if (runs_ours(s, &run, began)) {
+			lost = false;
 			s->job.run.since = run.since;
 			s->job.run.until = run.until;
-		}
-		/* The process that was writing the run may have ended. */
-		age = clock_wall() - sqlite_column(s->db, RUNS, 2);
-		if (run.state == RUN_WRITING && !ours &&
+		} else if (run.state == RUN_WRITING &&
 		    (age > ABANDONED || age < 0))
+			/* The process that was writing it may have ended. */
 			run.state = RUN_OBSOLETE;
 		if (run.bits > BITS_MAX || run.state == RUN_WRITING)
 			continue;
@@ -71,6 +99,11 @@ store_read_runs(struct store *s)
 		}
 		s->run = alloc_room(s->run, s->nrun, &s->runs, sizeof(run));
 		s->run[s->nrun++] = run;
+	}
+	/* Its number may be another run's now: read the tail again. */
+	if (lost && more == 0) {
+		store_unload(s);
+		s->left = 0;
 	}
 	return more;
 }
@@ -117,15 +150,6 @@ store_close_part(struct store *s, int more)
 }
 
 /* --- choosing a job --- */
-
-void
-store_job_drop(struct store *s)
-{
-	if (s->job.kept > 0)
-		s->left = s->job.run.number;
-	bloom_clear(&s->job.run.filter);
-	memset(&s->job, 0, sizeof(s->job));
-}
 
 /* From here on new rows go to a new tail; the old one is written as a run. */
 static void
@@ -232,8 +256,9 @@ job_begin(struct store *s)
 	if ((s->left != 0 && store_run(s, RUN_DISCARD, 1, &s->left) == -1) ||
 	    store_one(s, RUN_NUMBER, &run->number) == -1)
 		return -1;
+	s->job.began = clock_wall();
 	return store_run(s, RUN_NEW, 4, (const int64_t[]) { run->number,
-	    clock_wall(), run->level, run->bits });
+	    s->job.began, run->level, run->bits });
 }
 
 /* Adds the valid counts of one part of a source to `all`. */
@@ -330,9 +355,13 @@ job_finish(struct store *s)
 	sqlite_bind(s->db, RUN_DONE, 5, run->newest);
 	sqlite_bind_blob(s->db, RUN_DONE, 6, run->filter.bytes,
 	    run->filter.len);
-	/* Another process may have taken the run for an abandoned one. */
-	if (sqlite_step(s->db, RUN_DONE) == -1 || sqlite_changes(s->db) != 1)
+	if (sqlite_step(s->db, RUN_DONE) == -1)
 		return -1;
+	/* Another process took the run for an abandoned one: read the runs. */
+	if (sqlite_changes(s->db) != 1) {
+		s->version = s->seen.runs = -1;
+		return -1;
+	}
 	if (s->frozen != NULL) {
 		if (store_put_number(s, "horizon", s->job.upto) == -1)
 			return -1;
