@@ -148,6 +148,7 @@ random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
 		k->amount = (int64_t)(random_next(r) % (CHARGE_AMOUNT_MAX + 1));
 		k->kind = (uint8_t)random_below(r, CHARGE_KIND__MAX);
 		k->shadow = random_below(r, 2) == 0;
+		k->soft = random_below(r, 2) == 0;
 		k->sql = random_below(r, 2) == 0;
 		k->map = random_below(r, 2) == 0;
 		k->max_per_mail = (int64_t)(random_next(r) >> 1);
@@ -227,6 +228,7 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 		assert_true(k->amount == l->amount);
 		assert_int_equal(k->kind, l->kind);
 		assert_int_equal(k->shadow, l->shadow);
+		assert_int_equal(k->soft, l->soft);
 		assert_int_equal(k->sql, l->sql);
 		assert_int_equal(k->map, l->map);
 		assert_true(k->max_per_mail == l->max_per_mail);
@@ -348,6 +350,20 @@ charges_out_of_bounds_are_refused(void **state)
 	    in.keys[1].lock.idlen = OVERRIDE_ID_MAX + 1);
 	REFUSED(in.keys[0].limits.list[0].mails = -1);
 	REFUSED(in.keys[0].limits.list[0].seconds = 0);
+	REFUSED(in.keys[1].lock.seconds = 0; in.keys[1].lock.again = 1);
+	REFUSED(in.keys[1].lock.seconds = -1; in.keys[1].lock.again = 1);
+	REFUSED(in.keys[1].lock.seconds = 1;
+	    in.keys[1].lock.again = OVERRIDE_SECONDS_MAX + 1);
+	REFUSED(in.keys[1].max_per_mail = -1);
+	REFUSED(in.keys[1].rule = UINT16_MAX + 1);
+	REFUSED(in.keys[1].report = 2);
+	REFUSED(in.keys[1].shadow = 2);
+	REFUSED(in.keys[1].soft = 2);
+	REFUSED(in.keys[1].sql = 2);
+	REFUSED(in.keys[1].map = 2);
+	REFUSED(in.subject = 2);
+	REFUSED(in.senders = 2);
+	REFUSED(in.exempt = 2);
 }
 
 static void
@@ -429,11 +445,35 @@ verdicts_arrive_unchanged(void **state)
 	msg_verdict_put(&s, &m);
 	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);
 	str_clear(&s);
-	m.key = 0;
-	m.retry_after = -1;
-	msg_verdict_put(&s, &m);
-	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);
-	str_clear(&s);
+}
+
+static void
+verdicts_out_of_bounds_are_refused(void **state)
+{
+	static struct msg_verdict	m, out;
+	struct str			s;
+
+	(void)state;
+	str_init(&s);
+#define REFUSED_VERDICT(change) do {					\
+	memset(&m, 0, sizeof(m));					\
+	m.warned = m.locked = 2;					\
+	change;								\
+	msg_verdict_put(&s, &m);					\
+	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);	\
+	str_clear(&s);							\
+} while (0)
+
+	REFUSED_VERDICT(m.retry_after = -1);
+	REFUSED_VERDICT(m.limit.mails = -1);
+	REFUSED_VERDICT(m.limit.seconds = -1);
+	REFUSED_VERDICT(m.passed = CHARGE_PASS_MAX + 1);
+	REFUSED_VERDICT(m.never = 2);
+	REFUSED_VERDICT(m.per_mail = 2);
+	REFUSED_VERDICT(m.locked_until[1] = -1);
+	REFUSED_VERDICT(m.full[1].limit.mails = -1);
+	REFUSED_VERDICT(m.full[1].limit.seconds = -1);
+	REFUSED_VERDICT(m.full[1].retry_after = -1);
 }
 
 static void
@@ -635,6 +675,7 @@ main(void)
 		cmocka_unit_test(charges_arrive_unchanged),
 		cmocka_unit_test(charges_out_of_bounds_are_refused),
 		cmocka_unit_test(verdicts_arrive_unchanged),
+		cmocka_unit_test(verdicts_out_of_bounds_are_refused),
 		cmocka_unit_test(verdicts_with_mapped_ids_arrive_unchanged),
 		cmocka_unit_test(evidence_arrives_unchanged),
 		cmocka_unit_test(cleaning_and_reports_arrive_unchanged),
