@@ -618,6 +618,36 @@ run_of_another_has_its_number(void **state)
 	    RUNS_CHANGE);
 }
 
+/*
+ * A merge is given up; meanwhile another process has deleted its run, and
+ * completed one of the same number.
+ */
+static void
+number_of_a_merge_is_given_out_again(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 n;
+
+	store_sizes.tail = 50;
+	while (r->store->nrun < STORE_MERGE)
+		assert_int_equal(rig_one(r, "bob", 1, 10000, 3600),
+		    VERDICT_ACCEPTED);
+	assert_true(store_job_choose(r->store, true));
+	assert_int_equal(sqlite_step(r->store->db, DO_BEGIN), 0);
+	assert_int_equal(store_job_step(r->store, 9), 0);
+	assert_int_equal(store_end(r->store, true), STORE_OK);
+	store_job_over(r->store, true);
+	assert_null(r->store->frozen);
+	n = r->store->job.run.number;
+	(void)rig_sql(r, "DELETE FROM mail_part WHERE part >> 20 = %lld;"
+	    "UPDATE mail_run SET state = 1, level = 3 WHERE run = %lld;"
+	    RUNS_CHANGE, (long long)n, (long long)n);
+	rig_idle(r);
+	assert_true(rig_sql(r, "SELECT max(run) FROM mail_run") > n);
+	assert_int_equal(rig_sql(r, "SELECT state FROM mail_run"
+	    " WHERE run = %lld", (long long)n), RUN_WHOLE);
+}
+
 static void
 damaged_part_is_made_anew(void **state)
 {
@@ -784,6 +814,7 @@ main(void)
 		TEST(run_is_made_obsolete_meanwhile),
 		TEST(run_is_deleted_meanwhile),
 		TEST(run_of_another_has_its_number),
+		TEST(number_of_a_merge_is_given_out_again),
 		TEST(damaged_part_is_made_anew),
 		TEST(cost_grows_with_window),
 		TEST(start_loads_whole_table),

@@ -242,7 +242,6 @@ struct store {
 	int64_t			 read;		/* newest row in the tail */
 	struct memtable		*frozen;	/* being written as a run */
 	struct job		 job;
-	int64_t			 left;		/* number of an abandoned run */
 	struct str		 buffer;
 	struct str		 folded;	/* an id */
 

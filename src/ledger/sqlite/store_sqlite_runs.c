@@ -26,12 +26,13 @@ store_free_runs(struct store *s)
 	s->nrun = s->runs = 0;
 }
 
-/* Gives the job up. */
+/*
+ * Gives the job up. The run that it was writing is not touched: it may be
+ * another's by now. In time it is taken for an abandoned one.
+ */
 static void
 job_drop(struct store *s)
 {
-	if (s->job.kept > 0)
-		s->left = s->job.run.number;
 	bloom_clear(&s->job.run.filter);
 	memset(&s->job, 0, sizeof(s->job));
 }
@@ -101,10 +102,8 @@ store_read_runs(struct store *s)
 		s->run[s->nrun++] = run;
 	}
 	/* Its number may be another run's now: read the tail again. */
-	if (lost && more == 0) {
+	if (lost && more == 0)
 		store_unload(s);
-		s->left = 0;
-	}
 	return more;
 }
 
@@ -252,9 +251,7 @@ job_begin(struct store *s)
 {
 	struct run	*run = &s->job.run;
 
-	/* Its parts are deleted after the next reading of the runs. */
-	if ((s->left != 0 && store_run(s, RUN_DISCARD, 1, &s->left) == -1) ||
-	    store_one(s, RUN_NUMBER, &run->number) == -1)
+	if (store_one(s, RUN_NUMBER, &run->number) == -1)
 		return -1;
 	s->job.began = clock_wall();
 	return store_run(s, RUN_NEW, 4, (const int64_t[]) { run->number,
@@ -421,7 +418,6 @@ store_job_over(struct store *s, bool committed)
 	s->run = alloc_room(s->run, s->nrun, &s->runs, sizeof(s->run[0]));
 	s->run[s->nrun++] = s->job.run;
 	s->seen.runs++;
-	s->left = 0;
 	memset(&s->job, 0, sizeof(s->job));
 }
 
