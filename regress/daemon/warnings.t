@@ -18,7 +18,7 @@ sub warnings_of {
 	my @found;
 
 	while ($source =~ /\b(?:fault_warning|fault_unknown|reader_warning|reader_unknown|
-	    check_advise)(\((?:[^()"]++|"(?:[^"\\]|\\.)*+"|(?1))*+\))\s*;/gx) {
+	    advise_setting)(\((?:[^()"]++|"(?:[^"\\]|\\.)*+"|(?1))*+\))\s*;/gx) {
 		my $call = $1;
 		my @strings;
 		while ($call =~ /((?:"(?:[^"\\]|\\.)*"\s*)+)/g) {
