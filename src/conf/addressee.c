@@ -41,7 +41,7 @@ is_domain(const char *text, size_t len)
 
 /* Whether mail may go there: one @, plain characters, a domain of the list. */
 static bool
-may_be(const struct settings_strings *domains, const char *text)
+is_allowed(const struct settings_strings *domains, const char *text)
 {
 	const char	*at = strchr(text, '@');
 	size_t		 i;
@@ -96,7 +96,7 @@ addressee_of(const struct settings *s, const char *login, size_t len,
 	str_init(&text);
 	if (fill_template(&text, s->report_user, login, len) == 0 &&
 	    text.len > 0 && text.len < ADDRESSEE_MAX &&
-	    may_be(&s->report_user_domains, text.data)) {
+	    is_allowed(&s->report_user_domains, text.data)) {
 		memcpy(out, text.data, text.len + 1);
 		result = 0;
 	}
@@ -108,7 +108,7 @@ addressee_of(const struct settings *s, const char *login, size_t len,
 
 /* Whether it gives an address for a plain login of any domain. */
 static bool
-is_template(const char *template)
+is_usable_template(const char *template)
 {
 	static const char	*const logins[] = {
 		"bob@a.example", "bob"
@@ -130,7 +130,7 @@ is_template(const char *template)
 		domain = alloc_string(at + 1);
 		domains.count = 1;
 		domains.list = &domain;
-		good = may_be(&domains, text.data);
+		good = is_allowed(&domains, text.data);
 		free(domain);
 	}
 	str_clear(&text);
@@ -146,7 +146,7 @@ addressee_read(const struct reading *r, const struct value *v)
 	}
 	if (reader_line(r, v) == -1)
 		return -1;
-	if (!is_template(v->bytes) || v->len >= ADDRESSEE_MAX ||
+	if (!is_usable_template(v->bytes) || v->len >= ADDRESSEE_MAX ||
 	    (strstr(v->bytes, "{id}") == NULL &&
 	    strstr(v->bytes, "{domain}") == NULL)) {
 		reader_fault(r, v, "must be a mail address made of {id} or "
@@ -175,8 +175,7 @@ addressee_read_domains(const struct reading *r, const struct value *v)
 		/* "@example.org", as elsewhere, is the same. */
 		skip = item->type == VALUE_STR && item->len > 0 &&
 		    item->bytes[0] == '@';
-		if (item->type != VALUE_STR ||
-		    !is_domain(item->bytes + skip,
+		if (item->type != VALUE_STR || !is_domain(item->bytes + skip,
 		    item->len - skip)) {
 			reader_fault(r, item, "must be a list of domains, such "
 			    "as [\"example.org\"]");

@@ -72,7 +72,7 @@ is_given(const struct settings *s, const char *name)
 
 /* access(5): PREPEND must be used before smtpd_end_of_data_restrictions. */
 static void
-prepend_action(const char *name, const struct value *v, bool at_end,
+warn_of_prepend(const char *name, const struct value *v, bool at_end,
     struct faults *faults)
 {
 	static const char	word[] = "PREPEND ";
@@ -87,7 +87,7 @@ prepend_action(const char *name, const struct value *v, bool at_end,
 
 /* The action of a rule, or of its lock; NULL: it has none. */
 static const struct value *
-rule_action(const struct settings *s, size_t i, const char *field,
+find_rule_action(const struct settings *s, size_t i, const char *field,
     char name[CHECK_NAME_MAX])
 {
 	const struct value	*v = settings_lookup(s, "rules")->items[i];
@@ -98,7 +98,7 @@ rule_action(const struct settings *s, size_t i, const char *field,
 }
 
 static void
-rule_actions(const struct settings *s, struct faults *faults)
+verify_rule_actions(const struct settings *s, struct faults *faults)
 {
 	const struct settings_lock	*lock;
 	const struct value		*v;
@@ -107,12 +107,12 @@ rule_actions(const struct settings *s, struct faults *faults)
 
 	for (i = 0; i < s->nrules; i++) {
 		lock = &s->rules[i].lock;
-		if ((v = rule_action(s, i, NULL, name)) != NULL) {
+		if ((v = find_rule_action(s, i, NULL, name)) != NULL) {
 			check_action(name, v, FILLED_LIMIT, faults);
-			prepend_action(name, v, s->count_mode == COUNT_AUTO ||
+			warn_of_prepend(name, v, s->count_mode == COUNT_AUTO ||
 			    s->rules[i].count == RULE_BYTES, faults);
 		}
-		v = rule_action(s, i, "lock", name);
+		v = find_rule_action(s, i, "lock", name);
 		if (lock->action != NULL && v != NULL) {
 			check_action(name, v, FILLED_LOCK, faults);
 			if (!access_closes(lock->action))
@@ -130,7 +130,7 @@ rule_actions(const struct settings *s, struct faults *faults)
 }
 
 static void
-each_action(const struct settings *s, struct faults *faults)
+verify_actions(const struct settings *s, struct faults *faults)
 {
 	static const struct {
 		const char		*name;
@@ -156,7 +156,7 @@ each_action(const struct settings *s, struct faults *faults)
 		    strcmp(s->db_error_action, "memory") != 0)
 			check_action(actions[i].name, v, actions[i].filled,
 			    faults);
-		prepend_action(actions[i].name, v, at_end && actions[i].at_end,
+		warn_of_prepend(actions[i].name, v, at_end && actions[i].at_end,
 		    faults);
 	}
 	v = settings_lookup(s, "never_action");
@@ -168,7 +168,7 @@ each_action(const struct settings *s, struct faults *faults)
 	if (!access_closes(s->block_action))
 		fault_error(faults, v->line, v->column,
 		    "block_action must refuse, HOLD or DISCARD");
-	rule_actions(s, faults);
+	verify_rule_actions(s, faults);
 }
 
 /* --- queries --- */
@@ -179,7 +179,7 @@ each_action(const struct settings *s, struct faults *faults)
  * several times.
  */
 static void
-one_query(const char *name, const struct value *v, struct faults *faults)
+verify_query(const char *name, const struct value *v, struct faults *faults)
 {
 	unsigned int	 dollar, format, question;
 	const char	*p, *end;
@@ -222,21 +222,22 @@ one_query(const char *name, const struct value *v, struct faults *faults)
 }
 
 static void
-each_query(const struct settings *s, struct faults *faults)
+verify_queries(const struct settings *s, struct faults *faults)
 {
 	const struct value	*rules;
 	char			 name[CHECK_NAME_MAX];
 	size_t			 i;
 
-	one_query("sql_limits_by_id", settings_lookup(s, "sql_limits_by_id"),
+	verify_query("sql_limits_by_id", settings_lookup(s, "sql_limits_by_id"),
 	    faults);
 	rules = settings_lookup(s, "rules");
 	for (i = 0; i < s->nrules; i++) {
 		snprintf(name, sizeof(name), "rules[%zu].sql_limits_by_id", i);
-		one_query(name,
+		verify_query(name,
 		    value_get(rules->items[i], "sql_limits_by_id"), faults);
 		snprintf(name, sizeof(name), "rules[%zu].id_sql", i);
-		one_query(name, value_get(rules->items[i], "id_sql"), faults);
+		verify_query(name, value_get(rules->items[i], "id_sql"),
+		    faults);
 	}
 }
 
@@ -272,7 +273,7 @@ check_addresses(const struct settings *s, struct faults *faults)
 }
 
 static void
-absolute_path(const struct settings *s, struct faults *faults,
+advise_absolute(const struct settings *s, struct faults *faults,
     const char *name, const char *path)
 {
 	if (path != NULL && path[0] != '/')
@@ -281,7 +282,7 @@ absolute_path(const struct settings *s, struct faults *faults,
 }
 
 static void
-control_paths(const struct settings *s, struct faults *faults)
+verify_paths(const struct settings *s, struct faults *faults)
 {
 	const struct check_advice	advice[] = {
 		{ s->control_socket == NULL && s->control_group != NULL,
@@ -296,11 +297,11 @@ control_paths(const struct settings *s, struct faults *faults)
 	size_t				longest = sizeof(sun.sun_path) - 1;
 
 	CHECK_ADVISE(s, faults, advice);
-	absolute_path(s, faults, "control_socket", s->control_socket);
-	absolute_path(s, faults, "pidfile", s->pidfile);
+	advise_absolute(s, faults, "control_socket", s->control_socket);
+	advise_absolute(s, faults, "pidfile", s->pidfile);
 	v = value_get(s->sqlite_config, "database");
 	if (s->backend == BACKEND_SQLITE && v != NULL && v->type == VALUE_STR)
-		absolute_path(s, faults, "sqlite_config", v->bytes);
+		advise_absolute(s, faults, "sqlite_config", v->bytes);
 	if (s->control_socket == NULL || s->operator_group == NULL ||
 	    strlen(s->control_socket) + strlen(SETTINGS_OPERATOR) <= longest)
 		return;
@@ -311,7 +312,7 @@ control_paths(const struct settings *s, struct faults *faults)
 }
 
 static void
-each_socket(const struct settings *s, struct faults *faults)
+verify_sockets(const struct settings *s, struct faults *faults)
 {
 	const struct value		*v = settings_lookup(s, "SOCKET");
 	const struct settings_socket	*a, *b;
@@ -334,7 +335,7 @@ each_socket(const struct settings *s, struct faults *faults)
 		tcp = tcp || a->host != NULL;
 		open = open ||
 		    (a->host != NULL && !addr_names_loopback(a->host));
-		absolute_path(s, faults, "SOCKET", a->path);
+		advise_absolute(s, faults, "SOCKET", a->path);
 	}
 	if (open && s->allowed_clients.count == 0)
 		advise_setting(s, faults, "SOCKET",
@@ -359,7 +360,7 @@ each_socket(const struct settings *s, struct faults *faults)
 /* --- limits --- */
 
 static void
-each_limit(const struct settings *s, struct faults *faults)
+verify_limits(const struct settings *s, struct faults *faults)
 {
 	const struct check_advice	advice[] = {
 		{ s->count_mode == COUNT_RCPT, "count_mode",
@@ -395,7 +396,7 @@ each_limit(const struct settings *s, struct faults *faults)
 
 /* Whether hits of the windows in report_limits are possible. */
 static void
-each_report_limit(const struct settings *s, struct faults *faults)
+verify_report_limits(const struct settings *s, struct faults *faults)
 {
 	bool	given = is_given(s, "report_limits");
 	size_t	i, j, found = 0;
@@ -421,7 +422,7 @@ each_report_limit(const struct settings *s, struct faults *faults)
 }
 
 static void
-report_settings(const struct settings *s, struct faults *faults)
+verify_report(const struct settings *s, struct faults *faults)
 {
 	bool	user = s->report_user != NULL;
 	const struct check_advice	advice[] = {
@@ -452,7 +453,7 @@ report_settings(const struct settings *s, struct faults *faults)
 	};
 
 	CHECK_ADVISE(s, faults, advice);
-	each_report_limit(s, faults);
+	verify_report_limits(s, faults);
 	if (s->report && s->smtp_user != NULL &&
 	    s->smtp_tls == SMTP_TLS_NONE && !addr_names_loopback(s->smtp_host))
 		advise_setting(s, faults, "smtp_credentials",
@@ -463,11 +464,11 @@ report_settings(const struct settings *s, struct faults *faults)
 void
 check_settings(const struct settings *s, struct faults *faults)
 {
-	each_action(s, faults);
-	each_query(s, faults);
-	each_socket(s, faults);
-	control_paths(s, faults);
-	each_limit(s, faults);
+	verify_actions(s, faults);
+	verify_queries(s, faults);
+	verify_sockets(s, faults);
+	verify_paths(s, faults);
+	verify_limits(s, faults);
 	check_rules(s, faults);
-	report_settings(s, faults);
+	verify_report(s, faults);
 }

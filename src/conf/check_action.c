@@ -113,7 +113,7 @@ rest_fault(enum check_rest kind, const char *rest)
 
 /* Finds the first word of an action; NULL and a fault: it is unknown. */
 static const char *
-first_word(const char *name, const struct value *v, size_t len,
+find_first_word(const char *name, const struct value *v, size_t len,
     enum check_rest *rest, struct faults *faults)
 {
 	struct reader_nearest	 nearest = { .written = NULL };
@@ -142,7 +142,7 @@ first_word(const char *name, const struct value *v, size_t len,
 }
 
 static void
-unknown_placeholder(const char *name, const struct value *v, const char *word,
+verify_placeholder(const char *name, const struct value *v, const char *word,
     enum check_filled filled, struct faults *faults)
 {
 	struct reader_nearest	nearest = { .written = word };
@@ -209,7 +209,7 @@ check_action(const char *name, const struct value *v, enum check_filled filled,
 		if (len == 0 || p[len] != '}')
 			continue;
 		word = alloc_copy(p, len);
-		unknown_placeholder(name, v, word, filled, faults);
+		verify_placeholder(name, v, word, filled, faults);
 		free(word);
 	}
 	if (access_is_number(v->bytes))
@@ -217,7 +217,7 @@ check_action(const char *name, const struct value *v, enum check_filled filled,
 	len = strcspn(v->bytes, " ");
 	rest = v->bytes + len;
 	rest += strspn(rest, " ");
-	if ((first = first_word(name, v, len, &kind, faults)) != NULL &&
+	if ((first = find_first_word(name, v, len, &kind, faults)) != NULL &&
 	    (missing = rest_fault(kind, rest)) != NULL)
 		fault_error(faults, v->line, v->column,
 		    "%s: %s must be followed by %s", name, first, missing);

@@ -20,7 +20,7 @@ rule_field(const struct settings *s, size_t i, const char *field)
 
 /* Why no id that the rule counts is like the entry, or NULL. */
 static const char *
-rule_entry(const struct settings_rule *rule, const char *bytes,
+rule_mismatch(const struct settings_rule *rule, const char *bytes,
     size_t len)
 {
 	size_t	n = 1, i;
@@ -45,7 +45,7 @@ rule_entry(const struct settings_rule *rule, const char *bytes,
 
 /* The same without rules: an id is a login, a sender or an address. */
 static const char *
-plain_entry(const struct settings *s, const char *bytes, size_t len)
+plain_mismatch(const struct settings *s, const char *bytes, size_t len)
 {
 	if (match_never(KEY_CLIENT_ADDRESS, bytes, len) == NULL)
 		return s->limit_by_ip ? NULL :
@@ -57,7 +57,7 @@ plain_entry(const struct settings *s, const char *bytes, size_t len)
 
 /* An address that is counted by a shorter prefix never matches the entry. */
 static bool
-prefix_entry(const struct settings *s, const struct settings_rule *rule,
+prefix_fits(const struct settings *s, const struct settings_rule *rule,
     const char *name, const struct value *key, size_t len,
     struct faults *faults)
 {
@@ -79,7 +79,7 @@ prefix_entry(const struct settings *s, const struct settings_rule *rule,
 
 /* `rule` is NULL for the setting limits_by_id. */
 static void
-rule_entries(const struct settings *s, const struct settings_rule *rule,
+verify_entries(const struct settings *s, const struct settings_rule *rule,
     const char *name, const struct value *v, struct faults *faults)
 {
 	const struct value	*key;
@@ -93,10 +93,9 @@ rule_entries(const struct settings *s, const struct settings_rule *rule,
 		if (key->type != VALUE_STR)
 			continue;
 		len = normal_length(key->bytes, key->len);
-		why = rule != NULL ? rule_entry(rule, key->bytes, len) :
-		    plain_entry(s, key->bytes, len);
-		if (prefix_entry(s, rule, name, key, len, faults) &&
-		    why != NULL)
+		why = rule != NULL ? rule_mismatch(rule, key->bytes, len) :
+		    plain_mismatch(s, key->bytes, len);
+		if (prefix_fits(s, rule, name, key, len, faults) && why != NULL)
 			fault_warning(faults, key->line, key->column,
 			    "%s has \"%s\", %s", name, key->bytes, why);
 	}
@@ -110,11 +109,11 @@ check_rules(const struct settings *s, struct faults *faults)
 
 	if (s->nrules == 0 && (s->limit_by_sasl || s->limit_by_sender ||
 	    s->limit_by_ip))
-		rule_entries(s, NULL, "limits_by_id",
+		verify_entries(s, NULL, "limits_by_id",
 		    settings_lookup(s, "limits_by_id"), faults);
 	for (i = 0; i < s->nrules; i++) {
 		snprintf(name, sizeof(name), "rules[%zu].limits_by_id", i);
-		rule_entries(s, &s->rules[i], name, rule_field(s, i,
+		verify_entries(s, &s->rules[i], name, rule_field(s, i,
 		    "limits_by_id"), faults);
 	}
 }
@@ -122,7 +121,7 @@ check_rules(const struct settings *s, struct faults *faults)
 /* --- where Postfix has to ask --- */
 
 static void
-rule_stage(const struct settings *s, size_t i, struct faults *faults)
+warn_of_stage(const struct settings *s, size_t i, struct faults *faults)
 {
 	const struct settings_rule	*rule = &s->rules[i];
 	const struct value		*v;
@@ -155,7 +154,7 @@ check_rules_notes(const struct settings *s, struct faults *faults)
 	size_t			 i, j;
 
 	for (i = 0; i < s->nrules; i++) {
-		rule_stage(s, i, faults);
+		warn_of_stage(s, i, faults);
 		v = rule_field(s, i, "key");
 		for (j = 0; j < s->rules[i].nkey; j++)
 			if (s->rules[i].key[j] == KEY_SASL_DOMAIN &&

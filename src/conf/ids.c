@@ -83,7 +83,7 @@ ids_clear(void *member)
 /* --- adding --- */
 
 static size_t
-network_key(char key[IDS_NETWORK_KEY], const struct addr *a,
+make_network_key(char key[IDS_NETWORK_KEY], const struct addr *a,
     unsigned int prefix)
 {
 	struct addr	masked;
@@ -140,7 +140,7 @@ ids_add_network(struct ids *t, const struct network *n, bool *fresh)
 		p->list[i] = (uint8_t)n->prefix;
 		p->count++;
 	}
-	return insert_entry(t, t->networks, key, network_key(key, &n->addr,
+	return insert_entry(t, t->networks, key, make_network_key(key, &n->addr,
 	    n->prefix), fresh);
 }
 
@@ -152,7 +152,7 @@ ids_first(const struct ids *t)
 
 /* Whether every entry of `a` is in `b`; *n counts them. */
 static bool
-find_each(const struct ids *a, const struct ids *b, size_t *n)
+is_subset(const struct ids *a, const struct ids *b, size_t *n)
 {
 	const struct ids_entry	*e;
 	bool			 id, network;
@@ -176,7 +176,7 @@ ids_equal(const struct ids *a, const struct ids *b)
 {
 	size_t	n, m;
 
-	return find_each(a, b, &n) && find_each(b, a, &m) && n == m;
+	return is_subset(a, b, &n) && is_subset(b, a, &m) && n == m;
 }
 
 /* --- finding --- */
@@ -203,7 +203,7 @@ find_network(const struct ids *t, const struct network *n)
 		if (p->list[i] > n->prefix)
 			continue;
 		e = lookup_entry(t->networks, key,
-		    network_key(key, &n->addr, p->list[i]));
+		    make_network_key(key, &n->addr, p->list[i]));
 		if (e != NULL)
 			return e;
 	}

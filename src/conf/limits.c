@@ -34,7 +34,7 @@ read_number(const struct reading *r, const struct value *v, const char *what,
 
 /* Reports every wrong window at its place; -1: `out` is unchanged. */
 static int
-read_limit(const struct reading *r, struct limits *out, const struct value *v)
+read_windows(const struct reading *r, struct limits *out, const struct value *v)
 {
 	const struct value	*item;
 	struct limit		 list[LIMITS_MAX];
@@ -76,7 +76,7 @@ limits_parse(struct limits *out, const struct value *v, char *reason,
 	int		result;
 
 	fault_init(&faults, NULL);
-	if ((result = read_limit(&r, out, v)) == -1)
+	if ((result = read_windows(&r, out, v)) == -1)
 		strlcpy(reason, faults.list[0].text, size);
 	fault_clear(&faults);
 	return result;
@@ -87,7 +87,7 @@ limits_read(const struct reading *r, const struct value *v)
 {
 	struct limits	found;
 
-	if (read_limit(r, &found, v) == -1)
+	if (read_windows(r, &found, v) == -1)
 		return -1;
 	window_limits_clear(r->out);
 	*(struct limits *)r->out = found;
@@ -104,7 +104,7 @@ limits_clear(void *member)
 
 /* Appends an id as the rule, or without one the identity, counts it. */
 static void
-normal_id(struct str *id, const struct reading *r, const char *bytes,
+add_normal_id(struct str *id, const struct reading *r, const char *bytes,
     size_t len)
 {
 	const struct settings_rule	*rule = r->rule;
@@ -151,7 +151,7 @@ add_limits(struct ids *t, const struct reading *r, const struct value *key,
 	if (key->type == VALUE_INT)
 		str_addf(&id, "%lld", (long long)key->integer);
 	else
-		normal_id(&id, r, key->bytes, key->len);
+		add_normal_id(&id, r, key->bytes, key->len);
 	if (addr_network_parse(&network, id.data, id.len) == 0)
 		e = ids_add_network(t, &network, &fresh);
 	else
@@ -216,7 +216,7 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 		else
 			snprintf(name, sizeof(name), "%s[\"%.80s\"]", r->name,
 			    key->bytes);
-		if (read_limit(&entry, &limits, v->items[i + 1]) == 0)
+		if (read_windows(&entry, &limits, v->items[i + 1]) == 0)
 			add_limits(t, r, key, &limits);
 	}
 	if (r->faults->errors != errors) {

@@ -57,7 +57,7 @@ open_file(const char *file, bool required, struct faults *faults)
 
 /* Opens the first file that exists. */
 static int
-search_file(struct faults *faults)
+open_first(struct faults *faults)
 {
 	static const char *const	 names[] = {
 		"policyd-rate-limit.conf", "policyd-rate-limit.yaml"
@@ -88,7 +88,7 @@ search_file(struct faults *faults)
  * of his choice. A group counts as others unless it is root's.
  */
 static int
-judge_writers(const struct stat *st, struct faults *faults)
+check_writers(const struct stat *st, struct faults *faults)
 {
 	char	why[LOAD_WHY_MAX];
 
@@ -118,7 +118,7 @@ judge_writers(const struct stat *st, struct faults *faults)
 }
 
 static int
-judge_file(int fd, struct stat *st, bool limits, struct faults *faults)
+check_file(int fd, struct stat *st, bool limits, struct faults *faults)
 {
 	if (fstat(fd, st) == -1) {
 		fault_error(faults, 0, 0, "cannot be opened: %s",
@@ -135,12 +135,12 @@ judge_file(int fd, struct stat *st, bool limits, struct faults *faults)
 		    LITERAL_FILE_MAX);
 		return -1;
 	}
-	return limits ? 0 : judge_writers(st, faults);
+	return limits ? 0 : check_writers(st, faults);
 }
 
 /* Whether the value has a password, and not a placeholder such as "*****". */
 static bool
-is_secret(const struct value *v)
+has_password(const struct value *v)
 {
 	const struct value	*key, *item;
 	size_t			 i;
@@ -170,7 +170,7 @@ is_secret(const struct value *v)
 }
 
 static void
-judge_readers(const struct stat *st, const struct settings *s,
+check_readers(const struct stat *st, const struct settings *s,
     struct faults *faults)
 {
 	const struct reader_row	*row;
@@ -183,7 +183,7 @@ judge_readers(const struct stat *st, const struct settings *s,
 		row = table_row(i);
 		v = s->values[i];
 		if ((row->flags & TABLE_SECRET) != 0 && v->line != 0 &&
-		    is_secret(v))
+		    has_password(v))
 			fault_warning(faults, v->line, v->column, "%s holds a "
 			    "password and everybody may read this file: "
 			    "chmod o-r", row->name);
@@ -227,7 +227,7 @@ read_bytes(int fd, size_t size, size_t *len, struct faults *faults)
  * (below 0).
  */
 static int
-looks_like_yaml(const char *p, size_t len)
+guess_syntax(const char *p, size_t len)
 {
 	const char	*end = p + len;
 	int		 lines = 0;
@@ -259,11 +259,11 @@ parse_bytes(const char *bytes, size_t len, struct faults *faults)
 	    literal_file(bytes, len, faults);
 	if (faults->errors == 0)
 		return dict;
-	if (yaml && looks_like_yaml(bytes, len) > 0)
+	if (yaml && guess_syntax(bytes, len) > 0)
 		fault_warning(faults, 0, 0, "this is read as YAML, as its name "
 		    "says, but looks like name = value: let its name end in "
 		    ".conf");
-	else if (!yaml && looks_like_yaml(bytes, len) < 0)
+	else if (!yaml && guess_syntax(bytes, len) < 0)
 		fault_warning(faults, 0, 0, "this is read as name = value, but "
 		    "looks like YAML: let its name end in .yaml");
 	return dict;
@@ -281,14 +281,14 @@ read_settings(int fd, bool limits, struct faults *faults)
 
 	if (fd == -1)
 		return NULL;
-	if (judge_file(fd, &st, limits, faults) == 0 && (bytes = read_bytes(fd,
+	if (check_file(fd, &st, limits, faults) == 0 && (bytes = read_bytes(fd,
 	    (size_t)st.st_size, &len, faults)) != NULL) {
 		dict = parse_bytes(bytes, len, faults);
 		freezero(bytes, (size_t)st.st_size + 1);
 		s = settings_adopt(dict, faults);
 		check_settings(s, faults);
 		if (!limits)
-			judge_readers(&st, s, faults);
+			check_readers(&st, s, faults);
 	}
 	close(fd);
 	if (faults->errors == 0)
@@ -303,7 +303,7 @@ load_settings(const char *file, struct faults *faults)
 	int	fd;
 
 	fd = file != NULL ? open_file(file, true, faults) :
-	    search_file(faults);
+	    open_first(faults);
 	return faults->file == NULL ? settings_new() :
 	    read_settings(fd, false, faults);
 }

@@ -64,7 +64,7 @@ mailbox_read(const struct reading *r, const struct value *v)
  * <john@host> is one.
  */
 static int
-add_mailbox(struct settings_strings *found, const struct reading *r,
+add_mailboxes(struct settings_strings *found, const struct reading *r,
     const struct value *v)
 {
 	const char	*end, *p;
@@ -108,11 +108,11 @@ mailbox_read_list(const struct reading *r, const struct value *v)
 	result = 0;
 	if (READER_IS_LIST(v)) {
 		for (i = 0; i < v->count; i++)
-			if (add_mailbox(&found, r, v->items[i]) == -1)
+			if (add_mailboxes(&found, r, v->items[i]) == -1)
 				result = -1;
 	} else if (v->type != VALUE_NONE &&
 	    !(v->type == VALUE_STR && v->len == 0))
-		result = add_mailbox(&found, r, v);
+		result = add_mailboxes(&found, r, v);
 	if (result == -1) {
 		reader_clear_strings(&found);
 		return -1;

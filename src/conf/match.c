@@ -74,7 +74,7 @@ match_needs_rcpt(const struct settings_rule *rule)
 
 /* Whether it looks like a domain; a name such as john.smith does not. */
 static bool
-is_domain(const char *bytes, size_t len)
+looks_like_domain(const char *bytes, size_t len)
 {
 	static const char	*const tops[] = {
 		"com", "edu", "example", "gov", "info", "int", "net", "org",
@@ -112,7 +112,7 @@ match_never(enum rule_attribute attr, const char *bytes, size_t len)
 		if (len > 1 && bytes[0] == '*' && bytes[1] == '@')
 			return "which is not a pattern: a domain is written "
 			    "\"@example.org\"";
-		return is_domain(bytes, len) ?
+		return looks_like_domain(bytes, len) ?
 		    "which is one whole id: a domain is written "
 		    "\"@example.org\"" : NULL;
 	case KEY_SASL_DOMAIN:

@@ -36,7 +36,7 @@ is_pair(const struct value *v)
  * working directory. Says what to write instead.
  */
 static void
-colon_fault(const struct reading *r, const struct value *v)
+report_colon(const struct reading *r, const struct value *v)
 {
 	const char	*text = v->bytes, *rest = text, *colon;
 	int64_t		 port;
@@ -71,7 +71,7 @@ colon_fault(const struct reading *r, const struct value *v)
 
 /* Whether it can be the path of a socket; else a fault. */
 static bool
-is_path(const struct reading *r, const struct value *v)
+check_path(const struct reading *r, const struct value *v)
 {
 	if (v->len == 0)
 		reader_fault(r, v, "has an empty path");
@@ -81,7 +81,7 @@ is_path(const struct reading *r, const struct value *v)
 	    isspace((unsigned char)v->bytes[v->len - 1]))
 		reader_fault(r, v, "begins or ends with a blank");
 	else if (v->bytes[strcspn(v->bytes, ":/")] == ':')
-		colon_fault(r, v);
+		report_colon(r, v);
 	else
 		return true;
 	return false;
@@ -92,12 +92,12 @@ is_path(const struct reading *r, const struct value *v)
  * fault.
  */
 static bool
-is_socket(const struct reading *r, const struct value *v, bool listed)
+check_socket(const struct reading *r, const struct value *v, bool listed)
 {
 	const struct value	*host;
 
 	if (v->type == VALUE_STR) {
-		if (!is_path(r, v))
+		if (!check_path(r, v))
 			return false;
 		/*
 		 * ["127.0.0.1", "10031"] is meant as a pair, not as a list of
@@ -177,7 +177,7 @@ member_sockets(const struct reading *r, const struct value *v)
 	if (n == 0)
 		reader_fault(r, v, "names no socket");
 	for (i = 0; i < n; i++)
-		if (!is_socket(r, listed ? v->items[i] : v, listed))
+		if (!check_socket(r, listed ? v->items[i] : v, listed))
 			break;
 	if (n == 0 || i < n) {
 		r->faults->sockets++;
@@ -200,7 +200,7 @@ member_sockets(const struct reading *r, const struct value *v)
 int
 member_control_socket(const struct reading *r, const struct value *v)
 {
-	if (v->type == VALUE_STR && v->len > 0 && !is_path(r, v))
+	if (v->type == VALUE_STR && v->len > 0 && !check_path(r, v))
 		return -1;
 	return reader_string_or_none(r, v);
 }

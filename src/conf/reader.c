@@ -224,7 +224,7 @@ reader_whole(const struct value *v, int64_t *n)
 }
 
 static int
-read_range(const struct reading *r, const struct value *v, int64_t *n)
+read_in_range(const struct reading *r, const struct value *v, int64_t *n)
 {
 	if (reader_whole(v, n) == -1)
 		return reader_mismatch(r, v, "a whole number");
@@ -241,7 +241,7 @@ reader_unsigned(const struct reading *r, const struct value *v)
 {
 	int64_t	n;
 
-	if (read_range(r, v, &n) == -1)
+	if (read_in_range(r, v, &n) == -1)
 		return -1;
 	*(unsigned int *)r->out = (unsigned int)n;
 	return 0;
@@ -252,7 +252,7 @@ reader_int64(const struct reading *r, const struct value *v)
 {
 	int64_t	n;
 
-	if (read_range(r, v, &n) == -1)
+	if (read_in_range(r, v, &n) == -1)
 		return -1;
 	*(int64_t *)r->out = n;
 	return 0;
@@ -263,7 +263,7 @@ reader_mebibytes(const struct reading *r, const struct value *v)
 {
 	int64_t	n;
 
-	if (read_range(r, v, &n) == -1)
+	if (read_in_range(r, v, &n) == -1)
 		return -1;
 	*(int64_t *)r->out = n * 1024 * 1024;
 	return 0;

@@ -92,7 +92,7 @@ rule_lock_attribute(const struct settings_rule *rule)
 }
 
 static bool
-is_named(const char *name, const char *bytes, size_t len)
+same_name(const char *name, const char *bytes, size_t len)
 {
 	return strlen(name) == len && memcmp(name, bytes, len) == 0;
 }
@@ -104,9 +104,9 @@ rule_lock_is_named(const struct settings_rule *rule, const char *name,
 	size_t	i;
 
 	for (i = 0; i < rule->nwas; i++)
-		if (is_named(rule->was[i], name, len))
+		if (same_name(rule->was[i], name, len))
 			return true;
-	return is_named(rule->name, name, len);
+	return same_name(rule->name, name, len);
 }
 
 void

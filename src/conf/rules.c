@@ -277,7 +277,7 @@ check_rule(const struct reading *r, const struct settings_rule *rule,
 }
 
 static void
-read_one(const struct reading *r, struct settings_rule *rule,
+read_rule(const struct reading *r, struct settings_rule *rule,
     const struct value *v)
 {
 	struct reading		 one = *r;
@@ -380,7 +380,7 @@ rules_read(const struct reading *r, const struct value *v)
 		one = *r;
 		one.name = name;
 		s->nrules = i + 1;
-		read_one(&one, &s->rules[i], v->items[i]);
+		read_rule(&one, &s->rules[i], v->items[i]);
 	}
 	if (r->faults->errors == errors)
 		check_was(r, v);

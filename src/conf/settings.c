@@ -91,7 +91,7 @@ settings_wipe_connections(struct settings *s)
 }
 
 static void
-unknown_setting(const struct value *key, struct faults *faults)
+report_unknown(const struct value *key, struct faults *faults)
 {
 	/* Settings of forks of the older program. */
 	static const char *const	foreign[] = {
@@ -133,7 +133,7 @@ take_setting(struct settings *s, const struct value *key, struct value *v,
 
 	if (key->type != VALUE_STR || strlen(key->bytes) != key->len ||
 	    (i = table_find(key->bytes)) == SIZE_MAX) {
-		unknown_setting(key, faults);
+		report_unknown(key, faults);
 		return -1;
 	}
 	row = table_row(i);
@@ -249,8 +249,7 @@ find_path(const struct value *v, const char *name)
 		head = alloc_copy(name, (size_t)(dot - name));
 		item = find_item(v, head);
 		free(head);
-		if (item != NULL &&
-		    (item = find_path(item, dot + 1)) != NULL)
+		if (item != NULL && (item = find_path(item, dot + 1)) != NULL)
 			return item;
 	}
 	return NULL;

@@ -35,7 +35,7 @@ struct settings_message {
  * would leave copies of a password in freed memory.
  */
 static void
-make_room(struct str *s)
+init_buffer(struct str *s)
 {
 	static const char	zeros[4096];
 
@@ -51,13 +51,13 @@ send_row(struct channel *ch, const char *name,
 	struct str	bytes, payload;
 	size_t		len, sent;
 
-	make_room(&bytes);
+	init_buffer(&bytes);
 	value_put(&bytes, v);
 	for (sent = 0; sent < bytes.len; sent += len) {
 		len = bytes.len - sent;
 		if (len > CONVEY_CHUNK)
 			len = CONVEY_CHUNK;
-		make_room(&payload);
+		init_buffer(&payload);
 		wire_put_text(&payload, name);
 		wire_put_u8(&payload, sent + len < bytes.len);
 		wire_put_bytes(&payload, bytes.data + sent, len);
@@ -137,7 +137,7 @@ take_setting(struct settings_message *c, const struct message *m)
 		    value_get(c->dict, name) != NULL)
 			goto bad;
 		c->name = name;
-		make_room(&c->bytes);
+		init_buffer(&c->bytes);
 	} else if (strcmp(c->name, name) != 0 ||
 	    c->bytes.len + len > CONVEY_MAX)
 		goto bad;

@@ -56,7 +56,7 @@ path_value(const char *directory, const char *name)
 }
 
 static struct value *
-sqlite_value(void)
+default_sqlite_config(void)
 {
 	struct value	*v;
 
@@ -77,14 +77,14 @@ pair_value(struct value *first, struct value *second)
 }
 
 static struct value *
-limits_value(void)
+default_limits(void)
 {
 	return pair_value(pair_value(value_int(10), value_int(60)),
 	    pair_value(value_int(150), value_int(86400)));
 }
 
 static struct value *
-report_limits_value(void)
+default_report_limits(void)
 {
 	struct value	*v;
 
@@ -94,7 +94,7 @@ report_limits_value(void)
 }
 
 static struct value *
-smtp_server_value(void)
+default_smtp_server(void)
 {
 	return pair_value(text_value("localhost"), value_int(25));
 }
@@ -175,7 +175,7 @@ static const struct reader_row	table_rows[] = {
 	    .read = reader_word, AT(backend), .words = table_backends,
 	    .max = BACKEND__MAX - 1, .roles = LEDGER },
 	{ .name = "sqlite_config", .type = "dict",
-	    .preset = MADE(sqlite_value), .read = connection_sqlite,
+	    .preset = MADE(default_sqlite_config), .read = connection_sqlite,
 	    AT(sqlite_config), .roles = LEDGER,
 	    .flags = TABLE_INSTALLED | TABLE_HANDED },
 	{ .name = "mysql_config", .type = "dict",
@@ -208,7 +208,7 @@ static const struct reader_row	table_rows[] = {
 	    .roles = ENGINE | LEDGER },
 
 	{ .name = "limits", .type = "list of [mails, seconds]",
-	    .preset = MADE(limits_value), .read = limits_read, AT(limits),
+	    .preset = MADE(default_limits), .read = limits_read, AT(limits),
 	    .clear = limits_clear, .roles = ENGINE | LEDGER,
 	    .flags = TABLE_PLAIN | TABLE_TRIED },
 	{ .name = "limits_by_id", .type = "dict", .preset = DICT(NULL),
@@ -281,7 +281,7 @@ static const struct reader_row	table_rows[] = {
 	    .preset = STR(MEMBER_REPORT_SUBJECT), .read = member_report_subject,
 	    TEXT(report_subject), .roles = REPORT },
 	{ .name = "report_limits", .type = "list of int",
-	    .preset = MADE(report_limits_value), .read = member_report_limits,
+	    .preset = MADE(default_report_limits), .read = member_report_limits,
 	    .roles = ENGINE | LEDGER | REPORT },
 	{ .name = "report_only_if_needed", .type = "bool", .preset = BOOL(true),
 	    .read = reader_truth, AT(report_only_if_needed), .roles = REPORT },
@@ -294,7 +294,7 @@ static const struct reader_row	table_rows[] = {
 	    .read = addressee_read_domains, STRINGS(report_user_domains),
 	    .roles = LEDGER | REPORT },
 	{ .name = "smtp_server", .type = "[host, port], [host] or str",
-	    .preset = MADE(smtp_server_value), .read = member_smtp_server,
+	    .preset = MADE(default_smtp_server), .read = member_smtp_server,
 	    .roles = REPORT },
 	{ .name = "smtp_starttls", .type = "bool", .preset = BOOL(false),
 	    .read = member_starttls, .roles = REPORT },

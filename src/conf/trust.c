@@ -74,7 +74,7 @@ follow_link(struct trust *t, const char *path, const struct stat *st)
 
 /* Resolves one component. 1: go on; 0: the end; -1: not trusted. */
 static int
-next_step(struct trust *t)
+resolve_next(struct trust *t)
 {
 	char		name[PATH_MAX], path[PATH_MAX], *p, *slash;
 	struct stat	st;
@@ -120,7 +120,7 @@ trust_path(const char *path, char *why, size_t size)
 	if ((size_t)snprintf(t.rest, sizeof(t.rest), "%s/%s", here, path) >=
 	    sizeof(t.rest))
 		return refuse_path(&t, path, strerror(ENAMETOOLONG));
-	while ((result = next_step(&t)) == 1)
+	while ((result = resolve_next(&t)) == 1)
 		continue;
 	return result;
 }

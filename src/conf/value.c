@@ -183,7 +183,7 @@ value_type_name(enum value_type type)
 
 /* Whole numbers as Python compares keys: True, 1 and 1.0 are the same one. */
 static bool
-whole_number(const struct value *v, int64_t *n)
+is_whole(const struct value *v, int64_t *n)
 {
 	switch (v->type) {
 	case VALUE_BOOL:
@@ -209,8 +209,8 @@ same_key(const struct value *a, const struct value *b)
 	int64_t	m, n;
 	size_t	i;
 
-	if (whole_number(a, &m))
-		return whole_number(b, &n) && m == n;
+	if (is_whole(a, &m))
+		return is_whole(b, &n) && m == n;
 	if (a->type != VALUE_TUPLE)
 		return value_equal(a, b);
 	if (b->type != VALUE_TUPLE || a->count != b->count)
@@ -237,7 +237,7 @@ hash_value(uint64_t h, const struct value *v)
 	int64_t	n;
 	size_t	i;
 
-	if (whole_number(v, &n))
+	if (is_whole(v, &n))
 		return hash_bytes(h, &n, sizeof(n));
 	if (v->type == VALUE_FLOAT)
 		return hash_bytes(h, &v->real, sizeof(v->real));
@@ -265,7 +265,7 @@ find_slot(const struct value *dict, const struct value *key)
 
 /* Adds the entries that value_append() has added to the index. */
 static void
-index_anew(struct value *dict)
+update_index(struct value *dict)
 {
 	size_t	entries;
 
@@ -322,11 +322,11 @@ value_set(struct value *dict, struct value *key, struct value *item)
 {
 	size_t	i;
 
-	index_anew(dict);
+	update_index(dict);
 	if ((i = find_key(dict, key)) == SIZE_MAX) {
 		value_append(dict, key);
 		value_append(dict, item);
-		index_anew(dict);
+		update_index(dict);
 		return;
 	}
 	value_free(dict->items[2 * i + 1]);
@@ -448,7 +448,7 @@ value_put(struct str *s, const struct value *v)
 	}
 }
 
-static struct value	*take_at(struct wire *, unsigned int);
+static struct value	*take_nested(struct wire *, unsigned int);
 
 /*
  * Only an immutable value can be a key: not a list or a dict, nor a tuple that
@@ -479,8 +479,8 @@ take_items(struct wire *w, struct value *v, unsigned int depth)
 	if (depth == 0 || (dict && count % 2 != 0))
 		wire_fail(w);
 	for (i = 0; i < count && !w->bad; i += dict ? 2 : 1) {
-		key = dict ? take_at(w, depth - 1) : NULL;
-		item = take_at(w, depth - 1);
+		key = dict ? take_nested(w, depth - 1) : NULL;
+		item = take_nested(w, depth - 1);
 		if (item == NULL || (dict &&
 		    (key == NULL || !value_hashable(key)))) {
 			wire_fail(w);
@@ -496,7 +496,7 @@ take_items(struct wire *w, struct value *v, unsigned int depth)
 }
 
 static struct value *
-take_at(struct wire *w, unsigned int depth)
+take_nested(struct wire *w, unsigned int depth)
 {
 	struct value	*v;
 	const void	*bytes;
@@ -549,7 +549,7 @@ value_take(const void *bytes, size_t len)
 	struct wire	 w;
 
 	wire_init(&w, bytes, len);
-	v = take_at(&w, VALUE_DEPTH_MAX);
+	v = take_nested(&w, VALUE_DEPTH_MAX);
 	if (v != NULL && wire_done(&w) == -1) {
 		value_free(v);
 		v = NULL;

@@ -225,7 +225,7 @@ wait_shown(int fd, struct ask_progress *p)
 
 /* Writes the question and reads the whole answer. 0, or -1 with errno. */
 static int
-talk_to(int fd, const struct str *question, struct str *answer)
+exchange(int fd, const struct str *question, struct str *answer)
 {
 	struct ask_progress	 p = { .terminal = isatty(STDERR_FILENO) };
 	char			 bytes[16384];
@@ -266,7 +266,7 @@ ask_whole(const char *path, int64_t patience, const struct str *question,
 	str_init(&bytes);
 	if ((fd = ask_connect(path, patience, fault)) == -1)
 		health = health_of_errno(errno);
-	else if (talk_to(fd, question, &bytes) == -1) {
+	else if (exchange(fd, question, &bytes) == -1) {
 		error = errno;
 		health = health_of_errno(error);
 		str_addf(fault, "%s: %s", path, error == EAGAIN ?

@@ -30,7 +30,7 @@ piece_width(const char *s, size_t *bytes)
  * columns: at least one word.
  */
 static size_t
-fitting_bytes(const char *line, size_t len, size_t room)
+fitting_length(const char *line, size_t len, size_t room)
 {
 	size_t	i, bytes, columns = 0, gap = 0;
 	bool	word = false;
@@ -47,10 +47,10 @@ fitting_bytes(const char *line, size_t len, size_t room)
 }
 
 static void
-put_line(struct str *out, const char *line, size_t len, size_t width)
+put_wrapped(struct str *out, const char *line, size_t len, size_t width)
 {
 	size_t	indent = strspn(line, " ");
-	size_t	n = fitting_bytes(line, len, width);
+	size_t	n = fitting_length(line, len, width);
 
 	/* Numbers are flush right: ignore the blanks before them. */
 	indent = indent > DEEPER ? 2 * DEEPER : indent + DEEPER;
@@ -65,7 +65,7 @@ put_line(struct str *out, const char *line, size_t len, size_t width)
 			break;
 		line += n;
 		len -= n;
-		n = fitting_bytes(line, len, width - indent);
+		n = fitting_length(line, len, width - indent);
 		str_addf(out, "\n%*s%.*s", (int)indent, "", (int)n, line);
 	}
 	str_addc(out, '\n');
@@ -80,7 +80,7 @@ wrap_lines(struct str *text, size_t width)
 	str_init(&out);
 	for (line = text->len > 0 ? text->data : "";
 	    (end = strchr(line, '\n')) != NULL; line = end + 1)
-		put_line(&out, line, (size_t)(end - line), width);
+		put_wrapped(&out, line, (size_t)(end - line), width);
 	str_clear(text);
 	*text = out;
 }

@@ -17,7 +17,7 @@ static struct value	*read_sum(struct expression *, bool product);
 
 /* Whether the current token is wrong in itself; adds its fault. */
 static bool
-bad_token(struct expression *e)
+is_bad_token(struct expression *e)
 {
 	const struct token	*tok = &e->t.token;
 
@@ -34,7 +34,7 @@ expression_unexpected(struct expression *e, const char *expected)
 	const struct token	*tok = &e->t.token;
 	char			 quote[64];
 
-	if (bad_token(e))
+	if (is_bad_token(e))
 		return;
 	if (tok->type == TOKEN_END)
 		strlcpy(quote, "the end", sizeof(quote));
@@ -75,7 +75,7 @@ read_strings(struct expression *e)
 	str_init(&s);
 	str_add(&s, "", 0);
 	for (bad = false; e->t.token.type == TOKEN_STRING; token_next(&e->t)) {
-		bad |= bad_token(e);
+		bad |= is_bad_token(e);
 		str_add(&s, e->t.string.data, e->t.string.len);
 	}
 	v = bad ? NULL : set_place(value_str(s.data, s.len), &first);
@@ -91,7 +91,7 @@ read_number(struct expression *e, bool negative)
 	struct value		*v = NULL;
 	int64_t			 n;
 
-	if (bad_token(e))
+	if (is_bad_token(e))
 		;
 	else if (tok->type == TOKEN_FLOAT)
 		v = value_float(negative ? -tok->real : tok->real);
@@ -179,8 +179,7 @@ read_sequence(struct expression *e, const struct token *open)
 	v = value_new(*open->text == '[' ? VALUE_LIST : VALUE_TUPLE);
 	comma = false;
 	while (!token_is(&e->t, close)) {
-		if (is_unclosed(e, open) ||
-		    (item = read_sum(e, false)) == NULL)
+		if (is_unclosed(e, open) || (item = read_sum(e, false)) == NULL)
 			goto fail;
 		value_append(v, item);
 		comma = token_is(&e->t, ",");
@@ -208,8 +207,7 @@ read_dict(struct expression *e, const struct token *open)
 
 	v = value_new(VALUE_DICT);
 	while (!token_is(&e->t, "}")) {
-		if (is_unclosed(e, open) ||
-		    (key = read_sum(e, false)) == NULL)
+		if (is_unclosed(e, open) || (key = read_sum(e, false)) == NULL)
 			goto fail;
 		if (!value_hashable(key)) {
 			fault_error(e->faults, key->line, key->column,
@@ -223,8 +221,7 @@ read_dict(struct expression *e, const struct token *open)
 			goto fail;
 		}
 		token_next(&e->t);
-		if (is_unclosed(e, open) ||
-		    (item = read_sum(e, false)) == NULL)
+		if (is_unclosed(e, open) || (item = read_sum(e, false)) == NULL)
 			goto fail;
 		if (value_get_key(v, key) != NULL)
 			fault_warning(e->faults, key->line, key->column,

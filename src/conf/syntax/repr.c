@@ -19,7 +19,7 @@
  * digits are nines.
  */
 static bool
-next_is(char *text)
+increment_digits(char *text)
 {
 	char	*p;
 
@@ -55,7 +55,7 @@ repr_float(struct str *s, double d)
 	for (digits = 1; digits <= REPR_DIGITS_MAX; digits++) {
 		snprintf(text, sizeof(text), "%.*e", digits - 1, d);
 		if (strtod(text, NULL) == d ||
-		    (next_is(text) && strtod(text, NULL) == d))
+		    (increment_digits(text) && strtod(text, NULL) == d))
 			break;
 	}
 	/* Reduces "d.ddde+xx" to its digits. */

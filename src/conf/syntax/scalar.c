@@ -65,7 +65,7 @@ matches_pattern(const struct scalars *s, enum scalar_pattern which,
 
 /* A copy without underscores and sign; *negative: it had a minus sign. */
 static char *
-skip_sign(const char *p, bool *negative)
+copy_digits(const char *p, bool *negative)
 {
 	char	*digits;
 	size_t	 n;
@@ -91,7 +91,7 @@ int_value(const char *p, const char **fault)
 	size_t		 len;
 	bool		 negative;
 
-	digits = at = skip_sign(p, &negative);
+	digits = at = copy_digits(p, &negative);
 	if (at[0] == '0' && (at[1] == 'b' || at[1] == 'x')) {
 		base = at[1] == 'b' ? 2 : 16;
 		at += 2;
@@ -120,7 +120,7 @@ float_value(const char *p, const char **fault)
 	double	 d, base = 1;
 	bool	 negative;
 
-	digits = skip_sign(p, &negative);
+	digits = copy_digits(p, &negative);
 	if (strcasecmp(digits, ".inf") == 0)
 		d = (double)INFINITY;
 	else if (strcasecmp(digits, ".nan") == 0)

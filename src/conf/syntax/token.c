@@ -43,7 +43,7 @@ at_break(const struct tokenizer *t)
 
 /* Skips `n` characters; a line break of any kind counts as one. */
 static void
-skip_bytes(struct tokenizer *t, size_t n)
+skip_chars(struct tokenizer *t, size_t n)
 {
 	uint32_t	c;
 	bool		printable;
@@ -118,7 +118,7 @@ put_character(struct tokenizer *t, uint32_t c)
  * least `min` digits.
  */
 static void
-escape_number(struct tokenizer *t, size_t skip, size_t min, size_t max,
+read_number_escape(struct tokenizer *t, size_t skip, size_t min, size_t max,
     unsigned int base)
 {
 	unsigned int	d;
@@ -136,7 +136,7 @@ escape_number(struct tokenizer *t, size_t skip, size_t min, size_t max,
 		i = 0;
 	} else
 		put_character(t, c);
-	skip_bytes(t, skip + i);
+	skip_chars(t, skip + i);
 }
 
 /* Reads an escape of an ordinary string, at the backslash. */
@@ -150,26 +150,26 @@ read_escape(struct tokenizer *t)
 
 	c = byte_at(t, 1);
 	if (c == '\n' || c == '\r') {
-		skip_bytes(t, 2);
+		skip_chars(t, 2);
 		t->fresh = false;
 	} else if (c != '\0' && (p = strchr(from, c)) != NULL) {
 		str_addc(&t->string, to[p - from]);
-		skip_bytes(t, 2);
+		skip_chars(t, 2);
 	} else if (c >= '0' && c <= '7')
-		escape_number(t, 1, 1, 3, 8);
+		read_number_escape(t, 1, 1, 3, 8);
 	else if (c == 'x')
-		escape_number(t, 2, 2, 2, 16);
+		read_number_escape(t, 2, 2, 2, 16);
 	else if (c == 'u')
-		escape_number(t, 2, 4, 4, 16);
+		read_number_escape(t, 2, 4, 4, 16);
 	else if (c == 'U')
-		escape_number(t, 2, 8, 8, 16);
+		read_number_escape(t, 2, 8, 8, 16);
 	else {
 		if (c == 'N')
 			set_fault(t, "characters by name are not known here: "
 			    "write the character itself");
 		/* Python keeps other backslashes. */
 		str_addc(&t->string, '\\');
-		skip_bytes(t, 1);
+		skip_chars(t, 1);
 	}
 }
 
@@ -197,7 +197,7 @@ read_string(struct tokenizer *t, bool raw)
 	str_add(&t->string, "", 0);
 	quote = byte_at(t, 0);
 	n = at_quote(t, quote, 3) ? 3 : 1;
-	skip_bytes(t, n);
+	skip_chars(t, n);
 	while (!at_quote(t, quote, n)) {
 		if (t->at == t->end || (n == 1 && at_break(t))) {
 			t->token.fault = n == 1 ?
@@ -211,7 +211,7 @@ read_string(struct tokenizer *t, bool raw)
 		/* A raw string keeps a backslash, and what it would escape. */
 		if (*from == '\\' && raw) {
 			str_addc(&t->string, '\\');
-			skip_bytes(t, 1);
+			skip_chars(t, 1);
 			if (t->at == t->end ||
 			    strchr("'\"\\\n\r", *t->at) == NULL)
 				continue;
@@ -221,13 +221,13 @@ read_string(struct tokenizer *t, bool raw)
 			read_escape(t);
 		else if (at_break(t)) {
 			str_addc(&t->string, '\n');
-			skip_bytes(t, 1);
+			skip_chars(t, 1);
 		} else {
-			skip_bytes(t, 1);
+			skip_chars(t, 1);
 			str_add(&t->string, from, (size_t)(t->at - from));
 		}
 	}
-	skip_bytes(t, n);
+	skip_chars(t, n);
 	t->fresh = false;
 }
 
@@ -248,7 +248,7 @@ read_prefixed(struct tokenizer *t)
 	if (n > 1 || strchr("bBfF", byte_at(t, 0)) != NULL)
 		set_fault(t, "only r or u may stand before a string here: "
 		    "bytes and formatted strings need Python");
-	skip_bytes(t, n);
+	skip_chars(t, n);
 	read_string(t, raw);
 	return true;
 }
@@ -268,7 +268,7 @@ read_operator(struct tokenizer *t)
 	else if (strchr(")]},:;.=+-*/%&|^~<>@!", c) == NULL)
 		set_fault(t, "this character has no meaning here: blanks, "
 		    "quotes and dashes must be plain ones");
-	skip_bytes(t, 1);
+	skip_chars(t, 1);
 }
 
 /*
@@ -286,16 +286,16 @@ skip_blanks(struct tokenizer *t)
 		c = byte_at(t, 0);
 		if (c == '#') {
 			while (t->at < t->end && !at_break(t))
-				skip_bytes(t, 1);
+				skip_chars(t, 1);
 		} else if (c == '\\' && (byte_at(t, 1) == '\n' ||
 		    byte_at(t, 1) == '\r')) {
-			skip_bytes(t, 2);
+			skip_chars(t, 2);
 			t->fresh = false;
 		} else if (c == ' ' || c == '\t' || c == '\f' || c == '\0' ||
 		    (at_break(t) && t->nesting > 0) ||
 		    (c >= 0x80 && str_code(t->at, (size_t)(t->end - t->at),
 		    &text, &printable) == 1))
-			skip_bytes(t, 1);
+			skip_chars(t, 1);
 		else
 			break;
 	}
@@ -307,8 +307,7 @@ name_length(const struct tokenizer *t)
 {
 	size_t	n;
 
-	for (n = 0; is_letter(byte_at(t, n)) ||
-	    is_digit(byte_at(t, n)); n++)
+	for (n = 0; is_letter(byte_at(t, n)) || is_digit(byte_at(t, n)); n++)
 		continue;
 	return n;
 }
@@ -346,8 +345,7 @@ token_next(struct tokenizer *t)
 		return;
 	}
 	/* A name and `=` at the start of a line. */
-	if (t->nesting > 0 && t->column == 1 &&
-	    is_letter(byte_at(t, 0)) &&
+	if (t->nesting > 0 && t->column == 1 && is_letter(byte_at(t, 0)) &&
 	    assigns_at(t, name_length(t))) {
 		t->nesting = 0;
 		t->token.type = TOKEN_NEWLINE;
@@ -355,7 +353,7 @@ token_next(struct tokenizer *t)
 	}
 	if (at_break(t)) {
 		t->token.type = TOKEN_NEWLINE;
-		skip_bytes(t, 1);
+		skip_chars(t, 1);
 		return;
 	}
 	t->fresh = false;
@@ -366,16 +364,15 @@ token_next(struct tokenizer *t)
 		;
 	else if (is_letter(c)) {
 		t->token.type = TOKEN_NAME;
-		skip_bytes(t, name_length(t));
-	} else if (is_digit(c) ||
-	    (c == '.' && is_digit(byte_at(t, 1)))) {
+		skip_chars(t, name_length(t));
+	} else if (is_digit(c) || (c == '.' && is_digit(byte_at(t, 1)))) {
 		len = number_read(&n, t->at, (size_t)(t->end - t->at));
 		t->token.type = n.whole ? TOKEN_INT : TOKEN_FLOAT;
 		t->token.magnitude = n.magnitude;
 		t->token.real = n.real;
 		if (n.fault != NULL)
 			set_fault(t, n.fault);
-		skip_bytes(t, len);
+		skip_chars(t, len);
 	} else
 		read_operator(t);
 	t->token.len = (size_t)(t->at - t->token.text);

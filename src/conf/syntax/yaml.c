@@ -105,7 +105,7 @@ next_event(struct yaml *y, yaml_event_t *event)
 
 /* Counts the values made; too many end the reading. */
 static int
-count_event(struct yaml *y, const yaml_event_t *event, size_t values,
+count_values(struct yaml *y, const yaml_event_t *event, size_t values,
     size_t bytes)
 {
 	if (values > VALUE_COUNT_MAX - y->values ||
@@ -158,7 +158,7 @@ repeat_value(struct yaml *y, const yaml_event_t *event, const struct value *v)
 		fault_depth(y, event);
 		return NULL;
 	}
-	if (count_event(y, event, values, bytes) == -1)
+	if (count_values(y, event, values, bytes) == -1)
 		return NULL;
 	return value_copy(v);
 }
@@ -192,7 +192,7 @@ read_scalar(struct yaml *y, const yaml_event_t *event)
 
 	text = (const char *)event->data.scalar.value;
 	len = event->data.scalar.length;
-	if (count_event(y, event, 1, len) == -1)
+	if (count_values(y, event, 1, len) == -1)
 		return NULL;
 	if (!is_untagged(event->data.scalar.tag))
 		v = scalar_tagged(&y->scalars,
@@ -375,7 +375,7 @@ read_collection(struct yaml *y, const yaml_event_t *event)
 		fault_depth(y, event);
 		y->stop = true;
 	}
-	if (y->stop || count_event(y, event, 1, 0) == -1)
+	if (y->stop || count_values(y, event, 1, 0) == -1)
 		return NULL;
 	list = event->type == YAML_SEQUENCE_START_EVENT;
 	anchor = list ? event->data.sequence_start.anchor :
