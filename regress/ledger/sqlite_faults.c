@@ -323,6 +323,23 @@ database_is_removed(void **state)
 	assert_int_equal(rig_sum(r, "bob"), 1);
 }
 
+/* To another name in its directory. */
+static void
+database_is_a_link(void **state)
+{
+	struct rig	*r = *state;
+	char		*real;
+
+	assert_int_equal(rig_one(r, "bob", 1, 3, 60), VERDICT_ACCEPTED);
+	rig_close(r);
+	real = alloc_printf("%s.real", r->path);
+	assert_int_equal(rename(r->path, real), 0);
+	assert_int_equal(symlink(strrchr(real, '/') + 1, r->path), 0);
+	free(real);
+	rig_open(r);
+	assert_int_equal(rig_room(r, "bob", 3, 60), 2);
+}
+
 static void
 database_is_replaced(void **state)
 {
@@ -595,6 +612,7 @@ main(void)
 		TEST(locked_for_a_moment),
 		TEST(database_is_removed),
 		TEST(database_is_replaced),
+		TEST(database_is_a_link),
 		TEST(database_is_garbage),
 		TEST(database_gets_damaged),
 		TEST(no_database_in_the_settings),

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,13 +82,26 @@ inside_fcntl(int fd, int command, ...)
 	return result;
 }
 
-/* Names are relative to the directory, such as "./db.sqlite3". */
+/*
+ * Names are relative to the directory, such as "./db.sqlite3". A link to
+ * another name in the directory is replaced by that name, as SQLite does, so
+ * that the log is beside the file that the link names.
+ */
 static int
 inside_name(sqlite3_vfs *vfs, const char *name, int size, char *out)
 {
+	char	target[256];
+	ssize_t	len;
+	int	n;
+
 	(void)vfs;
-	return strlcpy(out, name, (size_t)size) < (size_t)size ? SQLITE_OK :
-	    SQLITE_CANTOPEN;
+	len = readlinkat(base, name, target, sizeof(target));
+	if (len <= 0 || (size_t)len == sizeof(target) ||
+	    memchr(target, '/', (size_t)len) != NULL)
+		n = snprintf(out, (size_t)size, "%s", name);
+	else
+		n = snprintf(out, (size_t)size, "./%.*s", (int)len, target);
+	return n >= 0 && n < size ? SQLITE_OK : SQLITE_CANTOPEN;
 }
 
 int
