@@ -18,7 +18,7 @@ decision_counts(const struct msg_charge_key *key, uint8_t pass)
  * not count again at DATA.
  */
 static int64_t
-habit_charge(const struct decision *d, const struct decision_key *k)
+new_recipients(const struct decision *d, const struct decision_key *k)
 {
 	const struct msg_charge_key	*c = k->charge;
 	const struct habit_terms	 terms = { c->unfamiliar, c->learn };
@@ -55,7 +55,7 @@ new_amount(const struct decision *d, const struct decision_key *k)
 	if (c->kind == CHARGE_DISTINCT)
 		return d->mode != CHARGE_BACK;
 	if (c->kind == CHARGE_HABIT)
-		return habit_charge(d, k);
+		return new_recipients(d, k);
 	if (d->mode == CHARGE_BACK || (d->tag != 0 && c->kind != CHARGE_TOTAL))
 		return k->repeated ? 0 : c->amount;
 	if (d->mode == CHARGE_EACH && c->kind != CHARGE_TOTAL)
@@ -83,7 +83,7 @@ in_future(const struct decision *d, int64_t date)
 
 /* The new amount in one window: 0 for a value that the window holds already. */
 static int64_t
-new_in(const struct decision *d, const struct decision_key *k,
+new_in_window(const struct decision *d, const struct decision_key *k,
     int64_t seconds)
 {
 	if (k->charge->kind != CHARGE_DISTINCT)
@@ -108,7 +108,7 @@ is_shadow(const struct decision_key *k)
 
 /* The limit plus what was granted. */
 static struct limit
-limit_of(const struct decision_key *k, const struct limit *limit)
+limit_with_grant(const struct decision_key *k, const struct limit *limit)
 {
 	struct limit	sum = *limit;
 
@@ -127,7 +127,7 @@ has_to_wait(const struct decision *d, const struct decision_key *k)
 
 	if (d->now >= k->wait.until)
 		return false;
-	amount = new_in(d, k, k->wait.limit.seconds);
+	amount = new_in_window(d, k, k->wait.limit.seconds);
 	return amount > 0 ? amount >= k->wait.amount : k->charge->soft;
 }
 
@@ -138,7 +138,7 @@ has_to_wait(const struct decision *d, const struct decision_key *k)
  * never.
  */
 static int64_t
-fits_at(const struct decision *d, const struct decision_key *k,
+first_fit(const struct decision *d, const struct decision_key *k,
     int64_t at)
 {
 	struct limit	 list[LIMITS_MAX];
@@ -151,7 +151,7 @@ fits_at(const struct decision *d, const struct decision_key *k,
 	granted = at < k->granted_until ? k->granted : 0;
 	for (i = 0; i < k->limits->count && limits.count < LIMITS_MAX; i++) {
 		known = num_sub_clamp(k->amount,
-		    new_in(d, k, k->limits->list[i].seconds));
+		    new_in_window(d, k, k->limits->list[i].seconds));
 		/*
 		 * A value that a window holds already needs no room, unless the
 		 * key is soft.
@@ -169,7 +169,7 @@ fits_at(const struct decision *d, const struct decision_key *k,
 	after = num_add_clamp(at, after);
 	/* A grant that has ended by then has no effect. */
 	if (granted > 0 && after >= k->granted_until)
-		return fits_at(d, k, k->granted_until);
+		return first_fit(d, k, k->granted_until);
 	return after;
 }
 
@@ -178,7 +178,7 @@ fits_at(const struct decision *d, const struct decision_key *k,
  * it never does.
  */
 static int64_t
-room_after(const struct decision *d, uint32_t keys)
+find_retry_after(const struct decision *d, uint32_t keys)
 {
 	int64_t	at = d->now, then;
 	size_t	i = 0;
@@ -190,7 +190,7 @@ room_after(const struct decision *d, uint32_t keys)
 	 */
 	while (i < d->nkeys) {
 		then = (keys >> i & 1) == 0 ? at :
-		    fits_at(d, &d->key[i], at);
+		    first_fit(d, &d->key[i], at);
 		if (then == -1)
 			return -1;
 		i = then > at ? 0 : i + 1;
@@ -202,7 +202,7 @@ room_after(const struct decision *d, uint32_t keys)
 /* --- the windows --- */
 
 static void
-tell_window(struct msg_verdict *v, size_t n, const struct limit *limit,
+set_full_window(struct msg_verdict *v, size_t n, const struct limit *limit,
     int64_t used)
 {
 	v->full[n].limit = *limit;
@@ -229,12 +229,12 @@ decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
 	uint32_t			 keys = 0;
 	size_t				 i;
 
-	tell_window(v, n, limit, used);
+	set_full_window(v, n, limit, used);
 	if (is_shadow(k)) {
 		v->shadowed |= UINT32_C(1) << n;
 		return;
 	}
-	v->full[n].retry_after = room_after(d, UINT32_C(1) << n);
+	v->full[n].retry_after = find_retry_after(d, UINT32_C(1) << n);
 	if (v->full[n].retry_after == -1)
 		v->full[n].retry_after = limit->seconds;
 	if (soft) {
@@ -244,8 +244,7 @@ decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
 		v->verdict = VERDICT_REFUSED;
 		v->over = 0;
 		v->never = !has_to_wait(d, k) &&
-		    num_add_clamp(charged_before(k), k->amount) >
-		    limit->mails;
+		    num_add_clamp(charged_before(k), k->amount) > limit->mails;
 	}
 	if (!answers)
 		return;
@@ -258,12 +257,11 @@ decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
 	 */
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
-		if (!is_shadow(k) &&
-		    decision_counts(k->charge, d->pass) &&
+		if (!is_shadow(k) && decision_counts(k->charge, d->pass) &&
 		    (k->charge->soft ? soft : k->amount > 0))
 			keys |= UINT32_C(1) << i;
 	}
-	v->retry_after = v->never ? -1 : room_after(d, keys);
+	v->retry_after = v->never ? -1 : find_retry_after(d, keys);
 	if (v->retry_after == -1)
 		v->retry_after = limit->seconds;
 }
@@ -279,7 +277,7 @@ decision_check_mail(struct decision *d, struct msg_verdict *v, size_t n)
 	    num_add_clamp(charged, k->amount) <= limit.mails)
 		return;
 	add_hit(d, n, DECISION_MAIL);
-	tell_window(v, n, &limit, charged);
+	set_full_window(v, n, &limit, charged);
 	if (is_shadow(k)) {
 		v->shadowed |= UINT32_C(1) << n;
 		return;
@@ -306,7 +304,7 @@ add_warning(struct decision *d, struct msg_verdict *v, size_t n,
 	    (double)used + (double)amount < at)
 		return;
 	v->warned |= UINT32_C(1) << n;
-	tell_window(v, n, limit, num_add_clamp(used, amount));
+	set_full_window(v, n, limit, num_add_clamp(used, amount));
 	if (d->nnear < sizeof(d->near) / sizeof(d->near[0])) {
 		d->near[d->nnear].key = n;
 		d->near[d->nnear++].window = window;
@@ -347,9 +345,9 @@ check_key(struct decision *d, struct msg_verdict *v, size_t n,
 		return;
 	}
 	for (i = 0; i < k->limits->count; i++) {
-		limit = limit_of(k, &k->limits->list[i]);
+		limit = limit_with_grant(k, &k->limits->list[i]);
 		used = window_used(k->window, limit.seconds, d->now);
-		amount = new_in(d, k, limit.seconds);
+		amount = new_in_window(d, k, limit.seconds);
 		sum = num_add_clamp(used, amount);
 		if (sum > limit.mails && (amount > 0 || soft)) {
 			if (amount > 0 && k->charge->kind != CHARGE_EXTERNAL)
@@ -376,7 +374,7 @@ check_key(struct decision *d, struct msg_verdict *v, size_t n,
  * refused from then on, without a further hit.
  */
 static void
-reach_limit(struct decision *d, struct msg_verdict *v, size_t n)
+add_reached_hits(struct decision *d, struct msg_verdict *v, size_t n)
 {
 	const struct decision_key	*k = &d->key[n];
 	struct limit			 limit;
@@ -384,14 +382,14 @@ reach_limit(struct decision *d, struct msg_verdict *v, size_t n)
 	size_t				 i;
 
 	for (i = 0; i < k->limits->count; i++) {
-		limit = limit_of(k, &k->limits->list[i]);
+		limit = limit_with_grant(k, &k->limits->list[i]);
 		used = window_used(k->window, limit.seconds, d->now);
 		sum = num_add_clamp(used, k->amount);
 		add_warning(d, v, n, i, &limit, used, k->amount);
 		if (used >= limit.mails || sum < limit.mails)
 			continue;
 		add_hit(d, n, i);
-		tell_window(v, n, &limit, sum);
+		set_full_window(v, n, &limit, sum);
 		if (k->charge->shadow)
 			v->shadowed |= UINT32_C(1) << n;
 		else
@@ -404,7 +402,7 @@ reach_limit(struct decision *d, struct msg_verdict *v, size_t n)
  * hits of soft keys, since Postfix does not take the mail with a soft action.
  */
 static void
-refuse_charge(struct decision *d, struct msg_verdict *v)
+drop_effects(struct decision *d, struct msg_verdict *v)
 {
 	const struct msg_charge_key	*c;
 	size_t				 n = 0, i;
@@ -435,14 +433,14 @@ decision_make(struct decision *d, struct msg_verdict *v)
 			continue;
 		check_key(d, v, i, &nearest);
 		if (v->verdict == VERDICT_REFUSED) {
-			refuse_charge(d, v);
+			drop_effects(d, v);
 			return;
 		}
 	}
 	v->ncharged = (uint32_t)d->nkeys;
 	for (i = 0; i < d->nkeys; i++) {
 		if (d->mode == CHARGE_ADD)
-			reach_limit(d, v, i);
+			add_reached_hits(d, v, i);
 		v->charged[i] = d->mode != CHARGE_ADD &&
 		    d->key[i].charge->kind == CHARGE_EXTERNAL ? 0 :
 		    d->key[i].amount;
@@ -457,7 +455,7 @@ decision_make(struct decision *d, struct msg_verdict *v)
  * window.
  */
 static int64_t
-date_of(const struct decision *d)
+date_to_record(const struct decision *d)
 {
 	int64_t	oldest, longest = DAY;
 	size_t	i;
@@ -474,7 +472,7 @@ size_t
 decision_records(const struct decision *d, struct decision_record *list)
 {
 	const struct decision_key	*k;
-	int64_t				 date = date_of(d);
+	int64_t				 date = date_to_record(d);
 	size_t				 n = 0, i;
 
 	for (i = 0; i < d->nkeys; i++) {
@@ -518,9 +516,9 @@ weigh_window(const struct decision *d, const struct decision_key *k,
 	struct msg_window	*w = &answer->windows[answer->nwindows++];
 	struct limits		 one;
 
-	w->limit = limit_of(k, limit);
+	w->limit = limit_with_grant(k, limit);
 	w->used = window_used(k->window, limit->seconds, d->now);
-	w->amount = k->amount > 0 ? new_in(d, k, limit->seconds) : 0;
+	w->amount = k->amount > 0 ? new_in_window(d, k, limit->seconds) : 0;
 	one.count = 1;
 	one.list = &w->limit;
 	w->retry_after = w->amount > 0 && num_add_clamp(w->amount,
@@ -550,8 +548,7 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 		answer->windows = room;
 		for (j = 0; j < k->limits->count && j < LIMITS_MAX &&
 		    decision_counts(k->charge, d->pass); j++)
-			weigh_window(d, k, &k->limits->list[j],
-			    answer);
+			weigh_window(d, k, &k->limits->list[j], answer);
 		/*
 		 * The window that the ledger found full is listed too: it may
 		 * be one of limits by SQL, which the caller does not know.
@@ -561,8 +558,7 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 			if (answer->windows[j].limit.mails == full->mails &&
 			    answer->windows[j].limit.seconds == full->seconds)
 				break;
-		if (has_to_wait(d, k) && j < LIMITS_MAX &&
-		    full->seconds != 0) {
+		if (has_to_wait(d, k) && j < LIMITS_MAX && full->seconds != 0) {
 			if (j == answer->nwindows)
 				weigh_window(d, k, full, answer);
 			answer->windows[j].retry_after = k->wait.until - d->now;

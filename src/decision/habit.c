@@ -63,8 +63,7 @@ habit_refuse(struct habit_pair *network, const struct habit_terms *t,
     int64_t now)
 {
 	/* The time of an unknown network starts with its first mail anyway. */
-	if (!habit_known(network, t, now) ||
-	    network->first >= day_end(now))
+	if (!habit_known(network, t, now) || network->first >= day_end(now))
 		return false;
 	network->first = day_end(now);
 	return true;
@@ -81,7 +80,7 @@ habit_learning(int64_t first, int64_t now)
 /* --- eviction --- */
 
 static int
-by_value(const void *a, const void *b)
+by_last_use(const void *a, const void *b)
 {
 	const struct habit_entry	*x = a, *y = b;
 
@@ -112,7 +111,7 @@ habit_evict(struct habit_entry *list, size_t n, size_t max, bool networks,
 			list[i] = list[strangers];
 			list[strangers++] = swap;
 		}
-	qsort(list, strangers, sizeof(list[0]), by_value);
-	qsort(list + strangers, n - strangers, sizeof(list[0]), by_value);
+	qsort(list, strangers, sizeof(list[0]), by_last_use);
+	qsort(list + strangers, n - strangers, sizeof(list[0]), by_last_use);
 	return n - max + max / EVICT_SHARE;
 }

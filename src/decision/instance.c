@@ -190,8 +190,7 @@ instance_resize(struct instances *t, size_t entries)
 	new = instance_new(entries);
 	for (i = 0; i < t->count; i++) {
 		e = &t->ring[((uint64_t)t->first + i) % t->size];
-		make_entry(new, e->key, e->date, INT64_MIN)->amount =
-		    e->amount;
+		make_entry(new, e->key, e->date, INT64_MIN)->amount = e->amount;
 	}
 	instance_free(t);
 	return new;

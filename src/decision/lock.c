@@ -5,7 +5,7 @@
 
 /* Whether this rule made the lock. */
 static bool
-is_of(const struct override *lock, const char *rule, size_t len)
+is_made_by(const struct override *lock, const char *rule, size_t len)
 {
 	return lock->wholen == len && memcmp(lock->who, rule, len) == 0;
 }
@@ -21,14 +21,14 @@ lock_is_partial(const struct override *lock)
 
 /* Whether the rule of the lock is among the names, which commas separate. */
 static bool
-is_among(const struct override *lock, const char *names, size_t len)
+is_made_by_any(const struct override *lock, const char *names, size_t len)
 {
 	const char	*end = names + len, *comma;
 
 	while (names < end) {
 		if ((comma = memchr(names, ',', (size_t)(end - names))) == NULL)
 			comma = end;
-		if (is_of(lock, names, (size_t)(comma - names)))
+		if (is_made_by(lock, names, (size_t)(comma - names)))
 			return true;
 		names = comma + 1;
 	}
@@ -51,7 +51,7 @@ lock_closed(const struct override_list *l, const struct lock_request *r,
 			continue;
 		bit = locks[i]->id[0] == 'n' ? LOCK_PASS_CLIENT :
 		    LOCK_PASS_LOGIN;
-		if ((r->pass & bit) == 0 || !is_among(locks[i], r->passes,
+		if ((r->pass & bit) == 0 || !is_made_by_any(locks[i], r->passes,
 		    r->passeslen))
 			return locks[i];
 		*pass |= bit;
@@ -86,25 +86,25 @@ struct lock_recent {
 };
 
 static void
-on_override(void *arg, const struct override *o)
+count_recent(void *arg, const struct override *o)
 {
 	struct lock_recent	*r = arg;
 
 	r->count += o->kind == OVERRIDE_LOCKED && o->amount <= r->now &&
 	    o->amount > r->now - LOCK_PERIOD &&
-	    is_of(o, r->of->rule, r->of->rulelen);
+	    is_made_by(o, r->of->rule, r->of->rulelen);
 }
 
 /* Whether the rule has set LOCK_MOST locks, those in `list` included. */
 static bool
-is_full(const struct override_list *l, const struct msg_charge_lock *of,
+has_most_locks(const struct override_list *l, const struct msg_charge_lock *of,
     int64_t now, const struct lock_hit *list, size_t n)
 {
 	struct lock_recent	r = { of, now, 0 };
 
-	override_list_each(l, on_override, &r);
+	override_list_each(l, count_recent, &r);
 	while (n-- > 0)
-		on_override(&r, &list[n].record);
+		count_recent(&r, &list[n].record);
 	return r.count >= LOCK_MOST;
 }
 
@@ -192,7 +192,7 @@ lock_hits(const struct decision *d, const struct override_list *l,
 		bit = UINT32_C(1) << d->hits[i].key;
 		if (k->charge->shadow)
 			v->would_lock |= bit;
-		else if (is_full(l, of, d->now, list, n))
+		else if (has_most_locks(l, of, d->now, list, n))
 			v->unlocked |= bit;
 		else {
 			make_lock(d, k, last != NULL && d->now - last->since <=

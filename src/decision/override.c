@@ -171,7 +171,7 @@ struct override_walk {
 };
 
 static void
-on_node(struct map_node *node, void *arg)
+visit_entry(struct map_node *node, void *arg)
 {
 	const struct override_walk	*walk = arg;
 
@@ -184,7 +184,7 @@ override_list_each(const struct override_list *l,
 {
 	struct override_walk	walk = { each, arg };
 
-	map_each(l->map, on_node, &walk);
+	map_each(l->map, visit_entry, &walk);
 }
 
 uint64_t
@@ -270,8 +270,7 @@ find_network(const struct override_list *l, enum override_kind kind,
 		net.prefix = prefix;
 		addr_mask(&net.addr, prefix);
 		(void)addr_network_format(&net, text, sizeof(text));
-		o = find_matching(l, kind, "network:", text, strlen(text),
-		    now);
+		o = find_matching(l, kind, "network:", text, strlen(text), now);
 		if (o != NULL)
 			return o;
 	}

@@ -41,7 +41,7 @@ apply_use(struct applied *a, const struct settings *s)
 
 /* A rule's id is its name and the values of all attributes of its key. */
 static bool
-rule_identity(struct task *t, const struct settings_rule *rule,
+add_rule_id(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
 	struct str	*ids = &t->a->ids;
@@ -88,7 +88,7 @@ rule_applies(const struct task *t, const struct settings_rule *rule)
  * no other client's mail counts under the same id.
  */
 static bool
-is_own(const struct task *t, const struct settings_rule *rule,
+may_record(const struct task *t, const struct settings_rule *rule,
     const enum rule_attribute *key, size_t n)
 {
 	size_t	i;
@@ -104,7 +104,7 @@ is_own(const struct task *t, const struct settings_rule *rule,
 /* --- step 2: the count --- */
 
 static int64_t
-recipients_counted(struct task *t)
+count_recipients(struct task *t)
 {
 	const struct request_value	*v;
 	int64_t				 n;
@@ -140,12 +140,12 @@ add_habit(struct task *t, const struct settings_rule *rule,
 		identity_bound(ids, t->a->value_at[n], CHARGE_ID_MAX);
 		key->valuelen = ids->len - t->a->value_at[n];
 	} else if (t->a->stage != STAGE_RCPT)
-		key->amount = recipients_counted(t);
+		key->amount = count_recipients(t);
 }
 
 /* The amount, by count_mode and the field `count` of a rule. */
 static enum apply_reason
-count_key(struct task *t, const struct settings_rule *rule,
+set_amount(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
 	static const enum rule_attribute	 attr[] = {
@@ -205,7 +205,7 @@ count_key(struct task *t, const struct settings_rule *rule,
 		    t->s->count_mode == COUNT_MESSAGES)
 			key->amount = 1;
 		else
-			key->amount = recipients_counted(t);
+			key->amount = count_recipients(t);
 	}
 	return REASON_CHARGED;
 }
@@ -215,7 +215,7 @@ count_key(struct task *t, const struct settings_rule *rule,
  * msg_charge.
  */
 static void
-set_mode(struct task *t, int64_t random)
+set_mode_and_tag(struct task *t, int64_t random)
 {
 	const struct request		*req = t->req;
 	const struct request_value	*instance = &req->attr[ATTR_INSTANCE];
@@ -260,7 +260,7 @@ set_limits(const struct settings *s, const struct limits *limits,
 /* --- all steps --- */
 
 static enum apply_reason
-plain_key(struct task *t, struct msg_charge_key *key)
+fill_plain_key(struct task *t, struct msg_charge_key *key)
 {
 	const struct settings	*s = t->s;
 	struct applied		*a = t->a;
@@ -286,10 +286,10 @@ plain_key(struct task *t, struct msg_charge_key *key)
  found:
 	identity_bound(&a->ids, at, CHARGE_ID_MAX);
 	key->idlen = a->ids.len - at;
-	if ((reason = count_key(t, NULL, key)) != REASON_CHARGED)
+	if ((reason = set_amount(t, NULL, key)) != REASON_CHARGED)
 		return reason;
 	if (t->exempt != 0)
-		return is_own(t, NULL, &a->identity, 1) ?
+		return may_record(t, NULL, &a->identity, 1) ?
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
@@ -302,7 +302,7 @@ plain_key(struct task *t, struct msg_charge_key *key)
 }
 
 static enum apply_reason
-rule_key(struct task *t, const struct settings_rule *rule,
+fill_rule_key(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
 	struct applied		*a = t->a;
@@ -310,9 +310,9 @@ rule_key(struct task *t, const struct settings_rule *rule,
 	size_t			 at = a->ids.len, name = strlen(rule->name) + 1;
 
 	if (!rule_applies(t, rule) ||
-	    !rule_identity(t, rule, key))
+	    !add_rule_id(t, rule, key))
 		return REASON_NO_IDENTITY;
-	if ((reason = count_key(t, rule, key)) != REASON_CHARGED)
+	if ((reason = set_amount(t, rule, key)) != REASON_CHARGED)
 		return reason;
 	key->rule = (uint16_t)(rule - t->s->rules);
 	/*
@@ -322,7 +322,7 @@ rule_key(struct task *t, const struct settings_rule *rule,
 	if (t->exempt != 0)
 		return rule->id_sql == NULL &&
 		    rule->count != RULE_NEW_RECIPIENTS &&
-		    is_own(t, rule, rule->key, rule->nkey) ?
+		    may_record(t, rule, rule->key, rule->nkey) ?
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->map = rule->id_sql != NULL;
 	key->sql = rule->sql_limits_by_id != NULL &&
@@ -343,7 +343,7 @@ rule_key(struct task *t, const struct settings_rule *rule,
 
 /* Sets the pointers into `ids`, which does not grow any more. */
 static void
-point_at_texts(struct applied *a, bool instance)
+set_pointers(struct applied *a, bool instance)
 {
 	struct msg_charge_key	*key;
 	size_t			 i;
@@ -400,8 +400,8 @@ apply_request(struct applied *a, const struct request *req, int64_t random)
 		key = &a->charge.keys[a->charge.nkeys];
 		memset(key, 0, sizeof(*key));
 		a->id_at[a->charge.nkeys] = a->ids.len;
-		reason = s->nrules == 0 ? plain_key(&t, key) :
-		    rule_key(&t, &s->rules[i], key);
+		reason = s->nrules == 0 ? fill_plain_key(&t, key) :
+		    fill_rule_key(&t, &s->rules[i], key);
 		if (reason == REASON_CHARGED)
 			a->charge.nkeys++;
 		else
@@ -410,8 +410,8 @@ apply_request(struct applied *a, const struct request *req, int64_t random)
 			a->reason = reason;
 	}
 	apply_lock_passes(a, s, req);
-	set_mode(&t, random);
-	point_at_texts(a, instance->len > CHARGE_INSTANCE_MAX);
+	set_mode_and_tag(&t, random);
+	set_pointers(a, instance->len > CHARGE_INSTANCE_MAX);
 }
 
 /* --- in words --- */

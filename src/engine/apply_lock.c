@@ -12,7 +12,7 @@
  * its length; 0: none.
  */
 static size_t
-put_login(struct str *ids, const struct settings *s,
+add_login_id(struct str *ids, const struct settings *s,
     const struct request *req, const char *word)
 {
 	char	id[OVERRIDE_ID_MAX];
@@ -28,7 +28,7 @@ put_login(struct str *ids, const struct settings *s,
 
 /* The same for the client's network of this length. */
 static size_t
-put_client(struct str *ids, const struct request *req,
+add_network_id(struct str *ids, const struct request *req,
     unsigned int prefix)
 {
 	struct network	net;
@@ -64,8 +64,8 @@ apply_lock_of(struct str *ids, const struct settings *s,
 	if (rule->lock.seconds == 0)
 		return;
 	lock->idlen = rule_lock_attribute(rule) == KEY_SASL_USERNAME ?
-	    put_login(ids, s, req, rule->count == RULE_NEW_RECIPIENTS ?
-	    OVERRIDE_UNFAMILIAR : "login:") : put_client(ids, req,
+	    add_login_id(ids, s, req, rule->count == RULE_NEW_RECIPIENTS ?
+	    OVERRIDE_UNFAMILIAR : "login:") : add_network_id(ids, req,
 	    prefix_length(s, rule, req));
 	if (lock->idlen == 0)
 		return;
@@ -82,7 +82,7 @@ apply_lock_of(struct str *ids, const struct settings *s,
  * ends with the id of a lock, of `len` bytes; 0: there is no such lock.
  */
 static void
-add_lock_key(struct applied *a, size_t at, size_t len, uint8_t pass)
+add_pass_key(struct applied *a, size_t at, size_t len, uint8_t pass)
 {
 	static struct limit	 limit = { LOCK_PASSES, LOCK_PASS_PERIOD };
 	struct msg_charge_key	*key = &a->charge.keys[a->charge.nkeys];
@@ -134,13 +134,13 @@ apply_lock_passes(struct applied *a, const struct settings *s,
 	}
 	if (login && a->charge.nkeys < CHARGE_KEYS_MAX) {
 		str_adds(ids, LOCK_PASS_WORD);
-		add_lock_key(a, at, put_login(ids, s, req,
+		add_pass_key(a, at, add_login_id(ids, s, req,
 		    "login:"), LOCK_PASS_LOGIN);
 	}
 	at = ids->len;
 	if (shortest != UINT_MAX && a->charge.nkeys < CHARGE_KEYS_MAX) {
 		str_adds(ids, LOCK_PASS_WORD);
-		add_lock_key(a, at, put_client(ids, req, shortest),
+		add_pass_key(a, at, add_network_id(ids, req, shortest),
 		    LOCK_PASS_CLIENT);
 	}
 	/* The names that the rules had, too: a lock may be older. */

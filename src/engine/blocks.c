@@ -206,7 +206,7 @@ struct blocks_count {
 };
 
 static void
-on_override(void *arg, const struct override *o)
+count_lock(void *arg, const struct override *o)
 {
 	struct blocks_count	*c = arg;
 
@@ -218,7 +218,7 @@ blocks_count_locks(int64_t now)
 {
 	struct blocks_count	c = { now, 0 };
 
-	override_list_each(blocks.list, on_override, &c);
+	override_list_each(blocks.list, count_lock, &c);
 	return c.n;
 }
 
@@ -272,7 +272,7 @@ static const struct {
 
 /* "RULE:ID": moves on to the ID. NULL, or why it is invalid. */
 static const char *
-take_rule(const struct settings *s, const char **word, const char **bytes,
+skip_rule_name(const struct settings *s, const char **word, const char **bytes,
     size_t *len)
 {
 	const struct settings_rule	*rule;
@@ -305,7 +305,7 @@ take_rule(const struct settings *s, const char **word, const char **bytes,
  * there is none.
  */
 static size_t
-take_word(const char **bytes, size_t *len)
+skip_word(const char **bytes, size_t *len)
 {
 	size_t	i, n;
 
@@ -324,7 +324,7 @@ take_word(const char **bytes, size_t *len)
 enum rule_attribute
 blocks_kind(const char **bytes, size_t *len)
 {
-	size_t	i = take_word(bytes, len);
+	size_t	i = skip_word(bytes, len);
 
 	return i < BLOCKS_WORDS ? blocks_words[i].attr : KEY__MAX;
 }
@@ -360,9 +360,9 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 
 	len = normal_length(bytes, len);
 	if (addr_network_parse(&net, bytes, len) == -1 && errno != EDOM) {
-		if ((i = take_word(&bytes, &len)) < BLOCKS_WORDS)
+		if ((i = skip_word(&bytes, &len)) < BLOCKS_WORDS)
 			word = blocks_words[i].word;
-		else if ((why = take_rule(s, &word, &bytes, &len)) != NULL)
+		else if ((why = skip_rule_name(s, &word, &bytes, &len)) != NULL)
 			return why;
 	}
 	if (word == NULL || word[0] == 'n') {

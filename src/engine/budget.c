@@ -45,7 +45,7 @@ same_subject(const struct map_node *node, const void *key, size_t len)
 }
 
 static void
-begin_second(struct mono now)
+renew_budget(struct mono now)
 {
 	if (!clock_passed(budget.second, now))
 		return;
@@ -54,7 +54,7 @@ begin_second(struct mono now)
 }
 
 static void
-log_sum(struct subject *s)
+log_suppressed(struct subject *s)
 {
 	size_t		kind = strlen(s->key), idlen = s->len - kind - 1;
 	char		id[ID_MAX];
@@ -83,7 +83,7 @@ log_sum(struct subject *s)
 
 /* The least recently used subject makes room for a new one. */
 static struct subject *
-find_subject(const char *kind, const void *id, size_t idlen, struct mono now)
+get_subject(const char *kind, const void *id, size_t idlen, struct mono now)
 {
 	struct subject	*s;
 	char		 key[KIND_MAX + ID_MAX];
@@ -106,7 +106,7 @@ find_subject(const char *kind, const void *id, size_t idlen, struct mono now)
 			s = alloc_zero(1, sizeof(*s));
 		else {
 			s = TAILQ_FIRST(&budget.subjects);
-			log_sum(s);
+			log_suppressed(s);
 			TAILQ_REMOVE(&budget.subjects, s, entry);
 			map_remove(budget.map, &s->node);
 		}
@@ -129,10 +129,10 @@ budget_line(const char *kind, const void *id, size_t idlen, struct mono now)
 		budget.map = map_new(same_subject);
 		TAILQ_INIT(&budget.subjects);
 	}
-	begin_second(now);
-	s = find_subject(kind, id, idlen, now);
+	renew_budget(now);
+	s = get_subject(kind, id, idlen, now);
 	if (clock_passed(s->end, now)) {
-		log_sum(s);
+		log_suppressed(s);
 		s->lines = 0;
 		s->end = clock_after(now, BUDGET_SECONDS * 1000);
 	}
@@ -155,10 +155,10 @@ budget_sum_up(struct mono now)
 
 	if (budget.map == NULL)
 		return false;
-	begin_second(now);
+	renew_budget(now);
 	TAILQ_FOREACH(s, &budget.subjects, entry) {
 		if (clock_passed(s->end, now))
-			log_sum(s);
+			log_suppressed(s);
 		more = more || s->suppressed > 0;
 	}
 	if (budget.ids > 0)

@@ -51,7 +51,7 @@ struct client {
 	int			 fd;
 	enum client_state	 state;
 	bool			 requested;	/* has sent a request */
-	bool			 working;	/* in take_bytes */
+	bool			 working;	/* in process_input */
 	bool			 reading;	/* `readable` is added */
 	char			*in;
 	size_t			 size;
@@ -125,7 +125,7 @@ deadline_of(const struct client *c)
  * already.
  */
 static void
-move_to(struct client *c, enum client_where where, bool anew)
+move_to_list(struct client *c, enum client_where where, bool anew)
 {
 	if (c->where == where && !anew)
 		return;
@@ -177,7 +177,7 @@ buffer_room(struct client *c, size_t more)
 static void
 close_client(struct client *c)
 {
-	move_to(c, LIST_NONE, false);
+	move_to_list(c, LIST_NONE, false);
 	event_del(&c->readable);
 	event_del(&c->writable);
 	close(c->fd);
@@ -191,7 +191,7 @@ close_client(struct client *c)
 
 /* Watches the client or stops that; false: the kernel has no memory. */
 static bool
-watch_reading(struct client *c, bool on)
+set_reading(struct client *c, bool on)
 {
 	if (c->reading == on)
 		return true;
@@ -209,7 +209,7 @@ watch_reading(struct client *c, bool on)
  * how many bytes were used.
  */
 static size_t
-take_request(struct client *c, const char *bytes, size_t len, bool *more)
+take_requests(struct client *c, const char *bytes, size_t len, bool *more)
 {
 	struct request	 req;
 	const char	*reason;
@@ -247,7 +247,7 @@ take_request(struct client *c, const char *bytes, size_t len, bool *more)
 
 /* After its bytes were processed: moves a client to its list, or closes it. */
 static void
-settle_client(struct client *c, bool progress, bool more)
+place_client(struct client *c, bool progress, bool more)
 {
 	static const struct timeval	at_once = { 0, 0 };
 	bool				begun = c->end > c->start;
@@ -257,16 +257,16 @@ settle_client(struct client *c, bool progress, bool more)
 		close_client(c);
 		return;
 	case CLIENT_WAITING:
-		move_to(c, LIST_NONE, false);
+		move_to_list(c, LIST_NONE, false);
 		return;
 	case CLIENT_WRITING:
-		(void)watch_reading(c, false);
-		move_to(c, LIST_WRITING, true);
+		(void)set_reading(c, false);
+		move_to_list(c, LIST_WRITING, true);
 		return;
 	case CLIENT_READY:
 		if (more) {
-			(void)watch_reading(c, false);
-			move_to(c, LIST_AGAIN, true);
+			(void)set_reading(c, false);
+			move_to_list(c, LIST_AGAIN, true);
 			evtimer_add(&clients.again, &at_once);
 			return;
 		}
@@ -275,9 +275,9 @@ settle_client(struct client *c, bool progress, bool more)
 			return;
 		}
 		/* The deadline of a request counts from its first byte. */
-		move_to(c, begun ? LIST_BEGUN : LIST_IDLE,
+		move_to_list(c, begun ? LIST_BEGUN : LIST_IDLE,
 		    !begun || progress);
-		if (!watch_reading(c, !clients.holding))
+		if (!set_reading(c, !clients.holding))
 			close_client(c);
 		/* The oldest incomplete requests make room for others. */
 		while (clients.buffered > clients.most_buffered &&
@@ -293,28 +293,28 @@ settle_client(struct client *c, bool progress, bool more)
  * empty. With a length of 0 it takes them from that buffer.
  */
 static void
-take_bytes(struct client *c, const char *bytes, size_t len)
+process_input(struct client *c, const char *bytes, size_t len)
 {
 	size_t	used = 0;
 	bool	more = false;
 
 	c->working = true;
 	if (len > 0) {
-		used = take_request(c, bytes, len, &more);
+		used = take_requests(c, bytes, len, &more);
 		if (used < len && c->state != CLIENT_ENDED) {
 			buffer_room(c, len - used);
 			memcpy(c->in, bytes + used, len - used);
 			c->end = len - used;
 		}
 	} else if (c->in != NULL) {
-		used = take_request(c, c->in + c->start, c->end - c->start,
+		used = take_requests(c, c->in + c->start, c->end - c->start,
 		    &more);
 		c->start += used;
 		if (c->start == c->end)
 			buffer_release(c);
 	}
 	c->working = false;
-	settle_client(c, used > 0, more);
+	place_client(c, used > 0, more);
 }
 
 static void
@@ -328,7 +328,7 @@ on_readable(int fd, short what, void *arg)
 	(void)what;
 	/* An answer or the client's end is due, or all clients are held. */
 	if (c->state != CLIENT_READY || clients.holding) {
-		(void)watch_reading(c, false);
+		(void)set_reading(c, false);
 		return;
 	}
 	if (c->in != NULL) {
@@ -344,10 +344,10 @@ on_readable(int fd, short what, void *arg)
 	if (n == 0)
 		close_client(c);
 	else if (c->in == NULL)
-		take_bytes(c, at, (size_t)n);
+		process_input(c, at, (size_t)n);
 	else {
 		c->end += (size_t)n;
-		take_bytes(c, NULL, 0);
+		process_input(c, NULL, 0);
 	}
 }
 
@@ -382,7 +382,7 @@ client_answer(struct client *c, const char *bytes, size_t len)
 		    CLIENT_ENDED : CLIENT_WRITING;
 	}
 	if (!c->working)
-		take_bytes(c, NULL, 0);
+		process_input(c, NULL, 0);
 }
 
 static void
@@ -407,7 +407,7 @@ on_writable(int fd, short what, void *arg)
 	str_clear(&c->out);
 	c->written = 0;
 	c->state = CLIENT_READY;
-	take_bytes(c, NULL, 0);
+	process_input(c, NULL, 0);
 }
 
 /* --- all of them --- */
@@ -426,7 +426,7 @@ on_again(int fd, short what, void *arg)
 	while (!end) {
 		c = TAILQ_FIRST(&clients.list[LIST_AGAIN]);
 		end = c == last;
-		take_bytes(c, NULL, 0);
+		process_input(c, NULL, 0);
 	}
 }
 
@@ -489,12 +489,11 @@ client_new(int fd, const struct client_peer *peer)
 	c->peer = *peer;
 	c->where = LIST_NONE;
 	str_init(&c->out);
-	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable,
-	    c);
+	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_set(&c->writable, fd, EV_WRITE, on_writable, c);
 	clients.count++;
 	stats_add(STATS_CONNECTED, 1);
-	settle_client(c, false, false);
+	place_client(c, false, false);
 }
 
 const char *
@@ -589,7 +588,7 @@ client_hold(bool hold)
 			from = c->since.ns > clients.since.ns ? c->since.ns :
 			    clients.since.ns;
 			c->since.ns += now.ns - from;
-			(void)watch_reading(c, true);
+			(void)set_reading(c, true);
 		}
 		if ((c = TAILQ_FIRST(&clients.list[i])) != NULL)
 			set_timer(deadline_of(c));

@@ -38,7 +38,7 @@ use_channel(struct channel *channel)
 }
 
 static void
-on_lost(void)
+drop_ledger(void)
 {
 	event_del(&ledger.readable);
 	event_del(&ledger.writable);
@@ -108,7 +108,7 @@ on_readable(int fd, short what, void *arg)
 		 */
 		if (errno != 0 && errno != EBADMSG)
 			log_fatal("channel to the ledger: %s", strerror(errno));
-		on_lost();
+		drop_ledger();
 		return;
 	}
 	while ((r = channel_next(ledger.channel, &m)) == 1)
@@ -118,7 +118,7 @@ on_readable(int fd, short what, void *arg)
 			break;
 		}
 	if (r == -1)
-		on_lost();
+		drop_ledger();
 }
 
 static void
@@ -184,7 +184,7 @@ ledger_set(struct channel *channel)
 	int	fd = channel_fd(channel);
 
 	if (ledger.channel != NULL)
-		on_lost();
+		drop_ledger();
 	ledger.channel = channel;
 	event_set(&ledger.readable, fd, EV_READ | EV_PERSIST,
 	    on_readable, NULL);

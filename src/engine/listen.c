@@ -40,14 +40,14 @@ static struct {
 
 /* --- no descriptors --- */
 
-static void	pause_all(const char *);
+static void	pause_accepting(const char *);
 
 /* If the kernel has no memory to watch it, tries again later. */
 static void
 watch_listener(struct listener *l)
 {
 	if (!listeners.paused && event_add(&l->readable, NULL) == -1)
-		pause_all(strerror(errno));
+		pause_accepting(strerror(errno));
 }
 
 static void
@@ -65,7 +65,7 @@ on_resume(int fd, short what, void *arg)
 
 /* Stops accepting for a moment; clients wait in the queue. */
 static void
-pause_all(const char *why)
+pause_accepting(const char *why)
 {
 	static const struct timeval	later = { 0, 200 * 1000 };
 	static struct log_limit		limit;
@@ -84,14 +84,14 @@ pause_all(const char *why)
 }
 
 static bool
-have_room(const char *why)
+make_room(const char *why)
 {
 	static struct log_limit	limit;
 	unsigned int		suppressed;
 	size_t			closed;
 
 	if ((closed = client_make_room(ROOM)) == 0) {
-		pause_all(why);
+		pause_accepting(why);
 		return false;
 	}
 	if (log_allowed(&limit, 60, &suppressed))
@@ -128,7 +128,7 @@ is_control(const struct listener *l)
 }
 
 static void
-welcome_client(const struct listener *l, int fd,
+add_connection(const struct listener *l, int fd,
     const struct sockaddr_storage *ss)
 {
 	struct client_peer	peer;
@@ -171,7 +171,7 @@ on_readable(int lfd, short what, void *arg)
 	for (n = 0; n < ACCEPT_MOST; n++) {
 		if (!is_control(l) && client_full() &&
 		    (!waits ||
-		    !have_room("as many clients as there may be")))
+		    !make_room("as many clients as there may be")))
 			return;
 		len = sizeof(ss);
 		ss.ss_family = AF_UNSPEC;
@@ -179,7 +179,7 @@ on_readable(int lfd, short what, void *arg)
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1) {
 			waits = false;
-			welcome_client(l, fd, &ss);
+			add_connection(l, fd, &ss);
 			continue;
 		}
 		error = errno;
@@ -190,10 +190,10 @@ on_readable(int lfd, short what, void *arg)
 			 * A full descriptor table is an error even if no client
 			 * waits, and idle clients are closed only for another.
 			 */
-			if (waits && have_room(strerror(error)))
+			if (waits && make_room(strerror(error)))
 				continue;
 		} else if (error != EAGAIN)
-			pause_all(strerror(error));
+			pause_accepting(strerror(error));
 		return;
 	}
 }
@@ -225,8 +225,7 @@ listen_add(int fd, const struct msg_listener *about)
 	l = alloc_zero(1, sizeof(*l));
 	l->fd = fd;
 	l->about = *about;
-	event_set(&l->readable, fd, EV_READ | EV_PERSIST, on_readable,
-	    l);
+	event_set(&l->readable, fd, EV_READ | EV_PERSIST, on_readable, l);
 	TAILQ_INSERT_TAIL(&listeners.list, l, entry);
 	watch_listener(l);
 }

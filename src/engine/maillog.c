@@ -55,7 +55,7 @@ struct hit {
 /* --- as many lines as a log can bear --- */
 
 static void
-log_sums(void)
+schedule_sums(void)
 {
 	static const struct timeval	second = { 1, 0 };
 
@@ -70,7 +70,7 @@ on_sums(int fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (budget_sum_up(loop_now()))
-		log_sums();
+		schedule_sums();
 }
 
 static bool
@@ -78,14 +78,14 @@ may_log(const char *kind, const void *id, size_t idlen)
 {
 	if (budget_line(kind, id, idlen, loop_now()))
 		return true;
-	log_sums();
+	schedule_sums();
 	return false;
 }
 
 /* --- decisions --- */
 
 static void
-cut_value(char *dst, size_t size, const struct request *req,
+copy_printable(char *dst, size_t size, const struct request *req,
     enum request_attribute attr)
 {
 	str_printable(dst, size, req->attr[attr].len > 0 ?
@@ -128,7 +128,7 @@ maillog_about(struct maillog_about *about, const struct request *req,
 
 /* Appends a value: printable, and unable to imitate the field after it. */
 static void
-add_bytes(struct str *line, const char *bytes, size_t len, size_t most,
+add_value(struct str *line, const char *bytes, size_t len, size_t most,
     char behind)
 {
 	char		 text[ID_SHOWN];
@@ -146,7 +146,7 @@ static void
 add_field(struct str *line, const char *name, const struct maillog_value *v)
 {
 	str_addf(line, " %s=", name);
-	add_bytes(line, v->bytes, v->len, BYTES_SHOWN, ' ');
+	add_value(line, v->bytes, v->len, BYTES_SHOWN, ' ');
 }
 
 static void
@@ -154,7 +154,7 @@ add_address(struct str *line, const char *name,
     const struct maillog_value *v)
 {
 	str_addf(line, " %s=<", name);
-	add_bytes(line, v->bytes, v->len, BYTES_SHOWN, '>');
+	add_value(line, v->bytes, v->len, BYTES_SHOWN, '>');
 	str_addc(line, '>');
 }
 
@@ -164,7 +164,7 @@ add_id(struct str *line, const struct settings *s,
     const struct msg_charge_key *key, const struct maillog_about *about)
 {
 	str_adds(line, " id=<");
-	add_bytes(line, key->id, key->idlen, ID_SHOWN, '>');
+	add_value(line, key->id, key->idlen, ID_SHOWN, '>');
 	str_adds(line, "> key=");
 	apply_key_name(line, s, key, about->identity);
 	if (key->rule < s->nrules)
@@ -187,17 +187,17 @@ add_mail(struct str *line, const struct maillog_about *about)
 
 /* " state=... queue_id=..."; the instance until there is a queue id. */
 static void
-add_identity(struct str *line, const struct msg_charge *charge,
+add_state(struct str *line, const struct msg_charge *charge,
     const struct maillog_about *about)
 {
 	str_adds(line, " state=");
-	add_bytes(line, charge->state, charge->statelen, BYTES_SHOWN, ' ');
+	add_value(line, charge->state, charge->statelen, BYTES_SHOWN, ' ');
 	if (about->queue_id.len > 0) {
 		add_field(line, "queue_id", &about->queue_id);
 		return;
 	}
 	str_adds(line, " instance=");
-	add_bytes(line, charge->instance, charge->instancelen, BYTES_SHOWN,
+	add_value(line, charge->instance, charge->instancelen, BYTES_SHOWN,
 	    ' ');
 }
 
@@ -263,7 +263,7 @@ log_hit(const struct hit *h, const char *more, const struct settings *s,
 		str_addf(&line, " max_per_mail=%" PRId64, h->limit.mails);
 	str_addf(&line, " used=%" PRId64 "%s", h->used, more);
 	add_mail(&line, about);
-	add_identity(&line, charge, about);
+	add_state(&line, charge, about);
 	if (how != NULL)
 		str_addf(&line, " (%s)", how);
 	log_notice("%s:%s", h->word, line.data);
@@ -272,7 +272,7 @@ log_hit(const struct hit *h, const char *more, const struct settings *s,
 
 /* The window that the verdict names. */
 static void
-log_limits(const char *word, const struct settings *s,
+log_limit(const char *word, const struct settings *s,
     const struct msg_charge *charge, const struct maillog_about *about,
     const struct msg_verdict *v, const char *how)
 {
@@ -333,8 +333,7 @@ log_locks(const struct settings *s, const struct msg_charge *charge,
 			continue;
 		str_init(&line);
 		str_adds(&line, " what=<");
-		add_bytes(&line, key->lock.id, key->lock.idlen, ID_SHOWN,
-		    '>');
+		add_value(&line, key->lock.id, key->lock.idlen, ID_SHOWN, '>');
 		str_addc(&line, '>');
 		if (bits == v->locked) {
 			str_addf(&line, " until=%" PRId64, v->locked_until[i]);
@@ -350,7 +349,7 @@ log_locks(const struct settings *s, const struct msg_charge *charge,
 		}
 		add_id(&line, s, key, about);
 		add_mail(&line, about);
-		add_identity(&line, charge, about);
+		add_state(&line, charge, about);
 		log_notice("%s:%s", word, line.data);
 		str_clear(&line);
 	}
@@ -371,7 +370,7 @@ log_details(const struct settings *s, const struct msg_charge *charge,
 		if (i < v->ncharged)
 			str_addf(&line, " charged=%" PRId64, v->charged[i]);
 		add_mail(&line, about);
-		add_identity(&line, charge, about);
+		add_state(&line, charge, about);
 		if (about->exempt)
 			str_adds(&line, " exempt=1");
 		if (how != NULL)
@@ -388,12 +387,11 @@ maillog_verdict(const struct settings *s, const struct msg_charge *charge,
     const char *how)
 {
 	if (v->verdict == VERDICT_REFUSED)
-		log_limits("refused", s, charge, about, v, how);
+		log_limit("refused", s, charge, about, v, how);
 	else if (log_debugging())
 		log_details(s, charge, about, v, how);
 	if (v->over != 0)
-		log_limits("accepted over its limit", s, charge, about, v,
-		    how);
+		log_limit("accepted over its limit", s, charge, about, v, how);
 	if (v->shadowed != 0)
 		log_keys(s, charge, about, v, v->shadowed, true);
 	if (v->locked != 0)
@@ -405,8 +403,7 @@ maillog_verdict(const struct settings *s, const struct msg_charge *charge,
 		    "not locked, the rule has set 100 locks in ten minutes");
 	/* The key's fullest window is logged. */
 	if ((v->warned & ~v->shadowed) != 0)
-		log_keys(s, charge, about, v, v->warned & ~v->shadowed,
-		    false);
+		log_keys(s, charge, about, v, v->warned & ~v->shadowed, false);
 }
 
 void
@@ -424,14 +421,14 @@ maillog_blocked(const struct maillog_about *about, const struct override *block)
 		reply_bytes(&fields, "id", block->id, block->idlen);
 		reply_until(&fields, block->until);
 		str_adds(&line, " by=<");
-		add_bytes(&line, block->id, block->idlen, ID_SHOWN, '>');
+		add_value(&line, block->id, block->idlen, ID_SHOWN, '>');
 		if (block->until == OVERRIDE_FOREVER)
 			str_adds(&line, "> until=forever");
 		else
 			str_addf(&line, "> until=%" PRId64, block->until);
 		if (block->kind == OVERRIDE_LOCK) {
 			str_adds(&line, " rule=");
-			add_bytes(&line, block->who, block->wholen,
+			add_value(&line, block->who, block->wholen,
 			    ID_SHOWN, ' ');
 		}
 	}
@@ -481,9 +478,9 @@ maillog_bad_count(const struct request *req)
 
 	if (!log_allowed(&limit, 10, &suppressed))
 		return;
-	cut_value(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
-	cut_value(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
-	cut_value(instance, sizeof(instance), req, ATTR_INSTANCE);
+	copy_printable(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
+	copy_printable(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
+	copy_printable(instance, sizeof(instance), req, ATTR_INSTANCE);
 	log_warning("recipient_count=%s is not a number, counted as 1: "
 	    "client=%s instance=%s (%u more before)", count, client, instance,
 	    suppressed);
@@ -509,7 +506,7 @@ on_hint(int fd, short what, void *arg)
  * Hints for each rule that counts at none of the stages at which Postfix asks.
  */
 static void
-log_stage_rules(const struct settings *s, uint32_t rules)
+log_stage_hints(const struct settings *s, uint32_t rules)
 {
 	struct str	line;
 	size_t		i;
@@ -539,7 +536,7 @@ maillog_stage(const struct settings *s, uint32_t rules)
 	struct mono			now = loop_now();
 
 	if (clock_passed(tell.rules_quiet, now))
-		log_stage_rules(s, rules);
+		log_stage_hints(s, rules);
 	if (rules != 0) {
 		/* One request that counts is enough for an hour. */
 		tell.waiting = false;

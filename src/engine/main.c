@@ -206,7 +206,7 @@ on_parent(int fd, short what, void *arg)
 
 /* One descriptor for each client, after the reserve for everything else. */
 static size_t
-most_clients(void)
+raise_descriptor_limit(void)
 {
 	struct rlimit	limit;
 
@@ -237,14 +237,14 @@ on_silence(int fd, short what, void *arg)
 }
 
 static void
-set_up(void)
+init_engine(void)
 {
 	static const struct timeval	 hour = { 3600, 0 };
 	struct role_start	*start = &engine.start;
 	struct client_bounds	 bounds = {
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
-		.most = most_clients(),
+		.most = raise_descriptor_limit(),
 		.buffered = CLIENTS_BUFFERED
 	};
 	size_t			 i;
@@ -286,7 +286,7 @@ main(void)
 	};
 
 	role_begin(&engine.start, ROLE_ENGINE, "engine");
-	set_up();
+	init_engine();
 	role_lock(&engine.start, &needs);
 	role_ready(&engine.start);
 	while (!engine.done) {

@@ -129,7 +129,7 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 /* --- the bound --- */
 
 static void
-trim_ids(struct memory *m)
+evict_ids(struct memory *m)
 {
 	while (memory_bytes(m) > m->max && !TAILQ_EMPTY(&m->recent))
 		id_free(m, TAILQ_FIRST(&m->recent));
@@ -173,14 +173,14 @@ memory_rename(struct memory *m, const char *was, const char *name)
 		id_weigh(m, id);
 	}
 	str_clear(&fresh);
-	trim_ids(m);
+	evict_ids(m);
 }
 
 /* --- charges --- */
 
 /* Finds what the instance was charged, or when the value was last seen. */
 static void
-know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
+look_up_key(struct memory *m, const struct msg_charge *charge, size_t i)
 {
 	const struct msg_charge_key	*key = &charge->keys[i];
 	struct decision_key		*k = &m->decision.key[i];
@@ -212,7 +212,7 @@ know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
 
 /* Fills in what is known of a charge. */
 static struct decision *
-know_charge(struct memory *m, const struct msg_charge *charge, int64_t now)
+fill_decision(struct memory *m, const struct msg_charge *charge, int64_t now)
 {
 	static const struct window	 empty;
 	struct decision			*d = &m->decision;
@@ -236,7 +236,7 @@ know_charge(struct memory *m, const struct msg_charge *charge, int64_t now)
 		k->window = id != NULL ? &id->window : &empty;
 		if (id != NULL)
 			k->wait = id->wait;
-		know_keys(m, charge, i);
+		look_up_key(m, charge, i);
 	}
 	return d;
 }
@@ -320,7 +320,7 @@ void
 memory_again(struct memory *m, const struct msg_charge *charge,
     struct msg_verdict *v, int64_t now)
 {
-	struct decision	*d = know_charge(m, charge, now);
+	struct decision	*d = fill_decision(m, charge, now);
 	size_t		 i;
 
 	decision_amounts(d);
@@ -333,7 +333,7 @@ void
 memory_learn(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now)
 {
-	struct decision			*d = know_charge(m, charge, now);
+	struct decision			*d = fill_decision(m, charge, now);
 	const struct msg_charge_key	*key;
 	struct decision_wait		*wait;
 	size_t				 i;
@@ -357,21 +357,21 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 	}
 	if (decision_takes_back(d, v))
 		take_back(m, charge);
-	trim_ids(m);
+	evict_ids(m);
 }
 
 void
 memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
     struct msg_verdict *v)
 {
-	struct decision	*d = know_charge(m, charge, now);
+	struct decision	*d = fill_decision(m, charge, now);
 
 	decision_make(d, v);
 	if (v->verdict == VERDICT_ACCEPTED)
 		record_charge(m, charge, v);
 	else if (decision_takes_back(d, v))
 		take_back(m, charge);
-	trim_ids(m);
+	evict_ids(m);
 }
 
 size_t
@@ -385,7 +385,7 @@ void
 memory_weigh(struct memory *m, const struct msg_charge *charge, int64_t now,
     struct msg_weighed *answer)
 {
-	struct decision	*d = know_charge(m, charge, now);
+	struct decision	*d = fill_decision(m, charge, now);
 
 	decision_make(d, &answer->verdict);
 	decision_weigh(d, answer);
@@ -474,7 +474,7 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 	for (i = 0; i < charge->nkeys; i++)
 		if (charge->keys[i].kind == CHARGE_DISTINCT)
 			return false;
-	d = know_charge(m, charge, now);
+	d = fill_decision(m, charge, now);
 	decision_amounts(d);
 	*right = *v;
 	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {

@@ -58,7 +58,7 @@ set_timer(struct mono deadline)
 /* --- slots --- */
 
 static struct pending *
-take_free(void)
+take_slot(void)
 {
 	struct pending	*p;
 	size_t		 i;
@@ -82,7 +82,7 @@ take_free(void)
 
 /* Answers, and frees the slot. */
 static void
-settle_request(struct pending *p, const struct msg_verdict *verdict)
+answer_request(struct pending *p, const struct msg_verdict *verdict)
 {
 	struct policy	*policy = p->policy;
 
@@ -114,7 +114,7 @@ on_timer(int fd, short what, void *arg)
 	pending.timing = false;
 	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL &&
 	    clock_passed(p->deadline, loop_now()))
-		settle_request(p, &none);
+		answer_request(p, &none);
 	if (p != NULL)
 		set_timer(p->deadline);
 }
@@ -125,7 +125,7 @@ pending_give_up(void)
 	struct pending	*p;
 
 	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL)
-		settle_request(p, &none);
+		answer_request(p, &none);
 }
 
 /* --- the ledger --- */
@@ -176,7 +176,7 @@ void
 pending_add(struct client *client, struct policy *policy,
     const struct request *req, struct applied *a)
 {
-	struct pending	*p = take_free();
+	struct pending	*p = take_slot();
 	struct mono	 now = loop_now(), deadline;
 	int64_t		 timeout = policy->settings->db_timeout;
 
@@ -227,7 +227,7 @@ pending_verdict(uint64_t request, const struct msg_verdict *verdict)
 	p = pending.slots[index];
 	if (!p->used || p->number != request)
 		return false;
-	settle_request(p, verdict);
+	answer_request(p, verdict);
 	return true;
 }
 

@@ -142,7 +142,7 @@ same_subject(const struct map_node *node, const void *key, size_t len)
 }
 
 static void
-sum_up(struct subject *s)
+queue_summary(struct subject *s)
 {
 	struct msg_refusal	m;
 
@@ -156,16 +156,16 @@ sum_up(struct subject *s)
 }
 
 static void
-on_settle(struct map_node *node, void *arg)
+on_subject(struct map_node *node, void *arg)
 {
 	(void)arg;
-	sum_up((struct subject *)node);
+	queue_summary((struct subject *)node);
 }
 
 void
 refusal_settle(void)
 {
-	map_each(refusal.subjects, on_settle, NULL);
+	map_each(refusal.subjects, on_subject, NULL);
 }
 
 static void
@@ -174,14 +174,14 @@ forget_subject(struct map_node *node, void *arg)
 	struct subject	*s = (struct subject *)node;
 
 	(void)arg;
-	sum_up(s);
+	queue_summary(s);
 	map_remove(refusal.subjects, node);
 	free(s);
 }
 
 /* Begins the next minute when this one is over. */
 static void
-begin_minute(int64_t now)
+forget_last_minute(int64_t now)
 {
 	if (now / MINUTE == refusal.minute)
 		return;
@@ -204,14 +204,14 @@ on_timer(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	begin_minute(clock_wall());
+	forget_last_minute(clock_wall());
 	if (map_count(refusal.subjects) > 0)
 		set_timer();
 }
 
 /* The id with its kind; NULL: there is no room for a new one. */
 static struct subject *
-find_subject(const struct msg_refusal *m, bool *first)
+get_subject(const struct msg_refusal *m, bool *first)
 {
 	struct subject	*s;
 	struct str	 key;
@@ -267,7 +267,7 @@ set_texts(struct msg_refusal *m, const struct maillog_about *about)
 }
 
 static void
-start_refusal(struct msg_refusal *m, enum refusal_kind kind)
+init_refusal(struct msg_refusal *m, enum refusal_kind kind)
 {
 	memset(m, 0, sizeof(*m));
 	m->kind = (uint8_t)kind;
@@ -281,12 +281,12 @@ keep_refusal(struct msg_refusal *m, const struct maillog_about *about)
 
 	m->date = clock_wall();
 	m->times = 1;
-	begin_minute(m->date);
+	forget_last_minute(m->date);
 	if (clock_passed(refusal.second, loop_now())) {
 		refusal.second = clock_after(loop_now(), 1000);
 		refusal.extra = 0;
 	}
-	s = find_subject(m, &m->first);
+	s = get_subject(m, &m->first);
 	if (m->first || refusal.extra < REFUSAL_MORE) {
 		refusal.extra += !m->first;
 		set_texts(m, about);
@@ -298,14 +298,14 @@ keep_refusal(struct msg_refusal *m, const struct maillog_about *about)
 }
 
 static void
-set_window(struct msg_refusal *m, const struct limit *limit, int64_t used)
+add_window(struct msg_refusal *m, const struct limit *limit, int64_t used)
 {
 	m->window[m->nwindows].limit = *limit;
 	m->window[m->nwindows++].used = used;
 }
 
 static void
-keep_key(struct msg_refusal *m, const struct settings *s,
+keep_key_refusal(struct msg_refusal *m, const struct settings *s,
     const struct msg_charge *charge, size_t key, const struct limit *limit,
     int64_t used, const struct msg_weighed *weighed,
     const struct maillog_about *about)
@@ -329,14 +329,14 @@ keep_key(struct msg_refusal *m, const struct settings *s,
 		for (i = 0; i < w->nwindows; i++) {
 			if (w->windows[i].limit.seconds == limit->seconds) {
 				m->full = m->nwindows;
-				set_window(m, limit, used);
+				add_window(m, limit, used);
 			} else
-				set_window(m, &w->windows[i].limit,
+				add_window(m, &w->windows[i].limit,
 				    w->windows[i].used);
 		}
 	}
 	if (m->nwindows == 0)
-		set_window(m, limit, used);
+		add_window(m, limit, used);
 	keep_refusal(m, about);
 }
 
@@ -359,17 +359,17 @@ refusal_verdict(const struct settings *s, const struct msg_charge *charge,
 	}
 	if ((v->verdict == VERDICT_REFUSED || v->over != 0) &&
 	    v->key < charge->nkeys) {
-		start_refusal(&m, v->verdict == VERDICT_REFUSED ?
+		init_refusal(&m, v->verdict == VERDICT_REFUSED ?
 		    REFUSAL_LIMIT : REFUSAL_OVER);
-		keep_key(&m, s, charge, v->key, &v->limit, v->used, windows,
-		    about);
+		keep_key_refusal(&m, s, charge, v->key, &v->limit, v->used,
+		    windows, about);
 	}
 	for (i = 0; i < charge->nkeys; i++) {
 		if ((v->shadowed >> i & 1) == 0)
 			continue;
-		start_refusal(&m, REFUSAL_LIMIT);
+		init_refusal(&m, REFUSAL_LIMIT);
 		m.shadow = true;
-		keep_key(&m, s, charge, i, &v->full[i].limit,
+		keep_key_refusal(&m, s, charge, i, &v->full[i].limit,
 		    v->full[i].used, windows, about);
 	}
 }
@@ -381,7 +381,7 @@ refusal_blocked(const struct maillog_about *about, const struct override *block)
 
 	if (!refusal.on)
 		return;
-	start_refusal(&m, REFUSAL_BLOCK);
+	init_refusal(&m, REFUSAL_BLOCK);
 	if (block != NULL) {
 		m.id = block->id;
 		m.idlen = block->idlen;

@@ -59,7 +59,7 @@ charge_size(const struct replay *r)
 
 /* Sends one in a while, to find out whether the database records it. */
 static void
-set_timer(void)
+schedule_probe(void)
 {
 	static const struct timeval	later = { PROBE_SECONDS, 0 };
 
@@ -70,7 +70,7 @@ set_timer(void)
 
 /* Sends until `most` are unanswered. */
 static void
-send_some(size_t most)
+send_charges(size_t most)
 {
 	struct replay	*r;
 
@@ -95,7 +95,7 @@ replay_send(void)
 	if (!replay.well || replay.ledger == NULL ||
 	    replay.sent == replay.count)
 		return true;
-	send_some(AT_ONCE);
+	send_charges(AT_ONCE);
 	return replay.sent == replay.count;
 }
 
@@ -107,8 +107,8 @@ on_timer(int fd, short what, void *arg)
 	(void)arg;
 	if (replay.well || replay.count == 0)
 		return;
-	send_some(1);
-	set_timer();
+	send_charges(1);
+	schedule_probe();
 }
 
 void
@@ -152,7 +152,7 @@ replay_add(struct msg_charge *charge, const int64_t *charged, int64_t date)
 	}
 	charge->mode = CHARGE_REPLAY;
 	(void)keep_charge(charge, charged, date);
-	set_timer();
+	schedule_probe();
 	return true;
 }
 
@@ -192,7 +192,7 @@ replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 	replay.sent--;
 	if (verdict->verdict == VERDICT_UNAVAILABLE) {
 		r->sent = false;
-		set_timer();
+		schedule_probe();
 		return;
 	}
 	replay.well = true;
@@ -265,7 +265,7 @@ replay_channel(struct channel *ledger)
 		r->sent = false;
 	replay.sent = 0;
 	replay.ledger = ledger;
-	set_timer();
+	schedule_probe();
 	/* A new ledger has probably reached the database. */
 	replay.well = ledger != NULL;
 }

@@ -37,7 +37,7 @@ stats_get(void)
 /* --- by rule --- */
 
 static struct stats_rule *
-find_rule(const char *name)
+get_rule(const char *name)
 {
 	struct stats_rule	*r = stats_of_rules;
 	size_t			 i;
@@ -57,16 +57,16 @@ stats_rules(const struct settings *s)
 	size_t	i;
 
 	for (i = 0; i < s->nrules; i++)
-		(void)find_rule(s->rules[i].name);
+		(void)get_rule(s->rules[i].name);
 	if (s->nrules == 0)
-		(void)find_rule("");
+		(void)get_rule("");
 }
 
 void
 stats_rule(const struct settings *s, unsigned int rule,
     enum stats_rule_counter counter)
 {
-	find_rule(rule < s->nrules ? s->rules[rule].name :
+	get_rule(rule < s->nrules ? s->rules[rule].name :
 	    "")->count[counter]++;
 }
 
@@ -107,7 +107,7 @@ stats_name(enum stats_counter counter)
 }
 
 static void
-add_keys(const struct settings *s, const struct msg_charge *charge,
+count_keys(const struct settings *s, const struct msg_charge *charge,
     uint32_t bits, enum stats_rule_counter counter)
 {
 	size_t	i;
@@ -125,10 +125,10 @@ stats_verdict_rules(const struct settings *s, const struct msg_charge *charge,
 
 	if (v->verdict == VERDICT_REFUSED && v->key < charge->nkeys)
 		stats_rule(s, charge->keys[v->key].rule, STATS_RULE_REFUSED);
-	add_keys(s, charge, v->over, STATS_RULE_OVER);
-	add_keys(s, charge, v->shadowed, STATS_RULE_SHADOWED);
-	add_keys(s, charge, v->warned, STATS_RULE_WARNED);
-	add_keys(s, charge, v->locked, STATS_RULE_LOCKED);
+	count_keys(s, charge, v->over, STATS_RULE_OVER);
+	count_keys(s, charge, v->shadowed, STATS_RULE_SHADOWED);
+	count_keys(s, charge, v->warned, STATS_RULE_WARNED);
+	count_keys(s, charge, v->locked, STATS_RULE_LOCKED);
 	for (locked = v->locked; locked != 0; locked &= locked - 1)
 		stats_add(STATS_LOCKS, 1);
 }

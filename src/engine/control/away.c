@@ -1,7 +1,7 @@
 #include "engine/control/control.h"
 
 static void
-end_command(struct control *c, const char *state, const char *why)
+fail_command(struct control *c, const char *state, const char *why)
 {
 	const struct str	*what = &c->word;
 
@@ -11,14 +11,14 @@ end_command(struct control *c, const char *state, const char *why)
 
 /* Why no ledger serves. */
 static void
-take_state(struct control *c, const struct msg_state *m)
+on_state(struct control *c, const struct msg_state *m)
 {
-	end_command(c, "the database is away", m->fault);
+	fail_command(c, "the database is away", m->fault);
 }
 
 /* What hinders a ledger that serves. */
 static int
-take_answer(struct control *c, const struct message *m)
+on_answer(struct control *c, const struct message *m)
 {
 	static struct msg_figures	figures;
 
@@ -27,22 +27,22 @@ take_answer(struct control *c, const struct message *m)
 		return 0;
 	if (msg_figures_get(&figures, m->payload, m->len) == -1)
 		return -1;
-	end_command(c, "the database gives no verdict", figures.fault);
+	fail_command(c, "the database gives no verdict", figures.fault);
 	return 0;
 }
 
 static void
-take_timeout(struct control *c)
+on_timeout(struct control *c)
 {
-	end_command(c, "the database did not answer in time", "");
+	fail_command(c, "the database did not answer in time", "");
 }
 
 void
 away_fail(struct control *c, const char *what)
 {
 	static const struct control_command	reason = {
-		.name = "", .on_state = take_state,
-		.on_answer = take_answer, .on_timeout = take_timeout
+		.name = "", .on_state = on_state,
+		.on_answer = on_answer, .on_timeout = on_timeout
 	};
 
 	c->word.len = 0;

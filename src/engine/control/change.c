@@ -30,7 +30,7 @@ static struct {
 
 /* False: the command has failed. */
 static bool
-take_number(struct control *c, const struct control_word *word, int64_t max,
+parse_number(struct control *c, const struct control_word *word, int64_t max,
     int64_t *out)
 {
 	if (num_parse(word->bytes, word->len, 1, max, out) == 0)
@@ -45,7 +45,7 @@ take_number(struct control *c, const struct control_word *word, int64_t max,
  * command has failed.
  */
 static bool
-take_until(struct control *c, const struct control_word *word, int64_t *until)
+parse_until(struct control *c, const struct control_word *word, int64_t *until)
 {
 	int64_t	now = clock_wall();
 
@@ -54,7 +54,7 @@ take_until(struct control *c, const struct control_word *word, int64_t *until)
 		return true;
 	}
 	if (word->bytes[0] != '@') {
-		if (!take_number(c, word, OVERRIDE_SECONDS_MAX, until))
+		if (!parse_number(c, word, OVERRIDE_SECONDS_MAX, until))
 			return false;
 		*until += now;
 		return true;
@@ -170,7 +170,7 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 	int64_t				 amount;
 
 	if (!explain_id_fits(c, &word[0]) ||
-	    !take_number(c, &word[1], EXTERNAL_MAX, &amount))
+	    !parse_number(c, &word[1], EXTERNAL_MAX, &amount))
 		return;
 	if (n > 2 && (word[2].len == 0 || word[2].len > CHARGE_INSTANCE_MAX)) {
 		control_fail(c, "an instance has 1 to %d bytes",
@@ -274,7 +274,7 @@ change_charge_on_answer(struct control *c, const struct message *m)
 
 /* Sends a message to the ledger; `done` is the answer after success. */
 static void
-ask_ledger(struct control *c, enum override_kind kind, int64_t until,
+send_override(struct control *c, enum override_kind kind, int64_t until,
     const char *reason, size_t reasonlen, const struct str *done)
 {
 	struct msg_override	*m = &change.override;
@@ -313,8 +313,8 @@ change_grant(struct control *c, const struct control_word *word, size_t n)
 	int64_t			 amount = 0, until = 0;
 	size_t			 i, j, others = 0;
 
-	if (n > 1 && (!take_number(c, &word[1], AMOUNT_MAX, &amount) ||
-	    !take_until(c, &word[2], &until)))
+	if (n > 1 && (!parse_number(c, &word[1], AMOUNT_MAX, &amount) ||
+	    !parse_until(c, &word[2], &until)))
 		return;
 	if (!explain_id_fits(c, word))
 		return;
@@ -346,7 +346,7 @@ change_grant(struct control *c, const struct control_word *word, size_t n)
 		control_fail(c, "no rule that counts recipients or messages "
 		    "counts such an id");
 	else
-		ask_ledger(c, OVERRIDE_GRANT, until, "", 0, &done);
+		send_override(c, OVERRIDE_GRANT, until, "", 0, &done);
 	str_clear(&done);
 	str_clear(&ids);
 }
@@ -368,7 +368,7 @@ change_block(struct control *c, const struct control_word *word, size_t n)
 		control_fail(c, "only a rule locks unfamiliar networks");
 		return;
 	}
-	if (n > 1 && !take_until(c, &word[1], &until))
+	if (n > 1 && !parse_until(c, &word[1], &until))
 		return;
 	str_init(&id);
 	str_init(&done);
@@ -390,7 +390,7 @@ change_block(struct control *c, const struct control_word *word, size_t n)
 		    " is no longer blocked");
 		if (until == 0)
 			str_add(&c->what, word->bytes, word->len);
-		ask_ledger(c, OVERRIDE_BLOCK, until, reason->bytes,
+		send_override(c, OVERRIDE_BLOCK, until, reason->bytes,
 		    reason->len, &done);
 	}
 	str_clear(&done);

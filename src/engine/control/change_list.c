@@ -16,7 +16,7 @@ struct change_sorted {
 };
 
 static void
-on_override(void *arg, const struct override *o)
+collect_override(void *arg, const struct override *o)
 {
 	struct change_sorted	*sorted = arg;
 
@@ -72,7 +72,7 @@ reply_list(struct control *c, const char *why)
 	    OVERRIDE_BLOCK) + override_list_count(blocks_list(),
 	    OVERRIDE_LOCK) + override_list_count(blocks_list(),
 	    OVERRIDE_GRANT) + 1, sizeof(sorted.list[0]));
-	override_list_each(blocks_list(), on_override, &sorted);
+	override_list_each(blocks_list(), collect_override, &sorted);
 	qsort(sorted.list, sorted.n, sizeof(sorted.list[0]),
 	    most > 0 ? by_date : by_id);
 	reply_begin(out, "");

@@ -43,7 +43,7 @@ static struct {
 /* --- connections --- */
 
 static void
-leave_list(struct control *c)
+disconnect(struct control *c)
 {
 	if (c->state == CONTROL_GONE)
 		return;
@@ -61,7 +61,7 @@ free_control(struct control *c)
 {
 	audit_ended(&c->audit, c->failed ? "failed: the database could not "
 	    "do it" : "the result is unknown", "");
-	leave_list(c);
+	disconnect(c);
 	controls.gone--;
 	event_del(&c->timer);
 	TAILQ_REMOVE(&controls.list, c, entry);
@@ -108,7 +108,7 @@ close_control(struct control *c)
 		free_control(c);
 		return;
 	}
-	leave_list(c);
+	disconnect(c);
 	c->answered = true;
 	set_timer(c, ENDED_MS);
 }
@@ -138,7 +138,7 @@ on_writable(int fd, short what, void *arg)
  * Writes later, from the loop, so that the caller may still use the connection.
  */
 static void
-write_answer(struct control *c)
+start_writing(struct control *c)
 {
 	c->state = CONTROL_WRITING;
 	if (!c->answered)
@@ -164,7 +164,7 @@ control_memory(void)
  * After the answer only the log is written. True: there is nothing more to do.
  */
 static bool
-was_answered(struct control *c)
+finish_answered(struct control *c)
 {
 	if (!c->answered)
 		return false;
@@ -178,13 +178,13 @@ void
 control_end(struct control *c)
 {
 	audit_ended(&c->audit, "done", "");
-	if (was_answered(c))
+	if (finish_answered(c))
 		return;
 	str_adds(&c->out, "ok\n");
 	if (c->answer.len > 0)
 		str_add(&c->out, c->answer.data, c->answer.len);
 	str_adds(&c->out, "end\n");
-	write_answer(c);
+	start_writing(c);
 }
 
 void
@@ -203,11 +203,11 @@ control_fail(struct control *c, const char *format, ...)
 	last = last != NULL ? last + 1 : raw;
 	audit_ended(&c->audit, "failed: ", str_printable(text, sizeof(text),
 	    last, strlen(last)));
-	if (was_answered(c))
+	if (finish_answered(c))
 		return;
 	(void)str_printable(text, sizeof(text), raw, strlen(raw));
 	str_addf(&c->out, "error %s\nend\n", text);
-	write_answer(c);
+	start_writing(c);
 }
 
 /* --- waiting --- */
@@ -299,7 +299,7 @@ on_timer(int fd, short what, void *arg)
 		str_addf(&c->out, "error %s\nend\n", c->task != NO_TASK ?
 		    "not finished; the log says how it ends" :
 		    "the database did not answer in time");
-		write_answer(c);
+		start_writing(c);
 	}
 }
 
@@ -468,7 +468,7 @@ on_readable(int fd, short what, void *arg)
  * an operator's the oldest that may only look. False: there is no room.
  */
 static bool
-have_room(enum control_access access)
+make_room(enum control_access access)
 {
 	struct control	*c;
 
@@ -509,7 +509,7 @@ control_new(int fd, bool operator)
 		access = CONTROL_OWN;
 	else
 		access = operator ? CONTROL_OPERATE : CONTROL_LOOK;
-	if (!have_room(access)) {
+	if (!make_room(access)) {
 		close(fd);
 		return;
 	}
@@ -527,8 +527,7 @@ control_new(int fd, bool operator)
 	str_init(&c->in);
 	str_init(&c->answer);
 	str_init(&c->out);
-	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable,
-	    c);
+	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_set(&c->writable, fd, EV_WRITE, on_writable, c);
 	evtimer_set(&c->timer, on_timer, c);
 	TAILQ_INSERT_TAIL(&controls.list, c, entry);

@@ -151,9 +151,8 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 		goto done;
 	}
 	if (d.reason != REASON_CHARGED && d.charge.pass == 0) {
-		put_verdict(&c->answer, "passed",
-		    apply_reason_text(d.reason), s->success_action,
-		    strlen(s->success_action));
+		put_verdict(&c->answer, "passed", apply_reason_text(d.reason),
+		    s->success_action, strlen(s->success_action));
 		control_end(c);
 		goto done;
 	}

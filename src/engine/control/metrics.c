@@ -184,16 +184,14 @@ put_engine(struct str *out)
 	    (uint64_t)pending_oldest());
 	put_gauge(out, "to_record", replay_count(), "",
 	    "Requests accepted without the database and not yet recorded.");
-	put_gauge(out, "locks_in_force",
-	    blocks_count_locks(clock_wall()), "",
+	put_gauge(out, "locks_in_force", blocks_count_locks(clock_wall()), "",
 	    "Logins and addresses that rules have locked.");
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
 		if (counters[i].help != NULL)
 			put_family(out, counters[i].name, "counter", "",
 			    counters[i].help);
-		put_sample(out, counters[i].name, "_total",
-		    counters[i].label, counters[i].label_value,
-		    s->count[counters[i].counter]);
+		put_sample(out, counters[i].name, "_total", counters[i].label,
+		    counters[i].label_value, s->count[counters[i].counter]);
 	}
 	put_rules(out);
 	put_latencies(out);
@@ -266,9 +264,8 @@ metrics_on_state(struct control *c, const struct msg_state *m)
 	    "Rises with each configuration that is put in force.");
 	put_gauge(out, "reload_successful", !m->reload_failed, "",
 	    "Whether the last reload put the new configuration in force.");
-	put_gauge(out, "reload_success_timestamp_seconds",
-	    (uint64_t)m->read, "seconds",
-	    "When the running configuration was put in force.");
+	put_gauge(out, "reload_success_timestamp_seconds", (uint64_t)m->read,
+	    "seconds", "When the running configuration was put in force.");
 	if (control_ask(c, MSG_FIGURES_WANTED, NULL))
 		return;
 	put_database(c, false, "away", m->fault);

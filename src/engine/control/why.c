@@ -48,7 +48,7 @@ static struct {
 } why;
 
 static void
-search_init(struct msg_search *m)
+init_search(struct msg_search *m)
 {
 	size_t	i;
 
@@ -59,7 +59,7 @@ search_init(struct msg_search *m)
 }
 
 static bool
-ask_ledger(struct control *c, const struct msg_search *m)
+send_search(struct control *c, const struct msg_search *m)
 {
 	struct str	payload;
 	bool		good;
@@ -85,7 +85,7 @@ put_text(struct str *out, const char *name, const char *text, size_t len)
 
 /* False: the question has failed. */
 static bool
-take_word(struct control *c, struct msg_search *m,
+parse_word(struct control *c, struct msg_search *m,
     const struct control_word *word, struct control_word *any)
 {
 	const char	*text = word->bytes;
@@ -123,7 +123,7 @@ take_word(struct control *c, struct msg_search *m,
 }
 
 static void
-search_ids(struct msg_search *m, const struct msg_charge *charge)
+set_search_ids(struct msg_search *m, const struct msg_charge *charge)
 {
 	size_t	i;
 
@@ -144,10 +144,10 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	char			 clean[4 * EXPLAIN_ID_MAX + 8];
 	size_t			 i;
 
-	search_init(m);
+	init_search(m);
 	m->n = USUAL;
 	for (i = 0; i < n; i++)
-		if (!take_word(c, m, &word[i], &any))
+		if (!parse_word(c, m, &word[i], &any))
 			return;
 	if (s->history == 0) {
 		control_fail(c, "no refusals are kept: history is 0");
@@ -156,7 +156,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	str_init(&ids);
 	if (any.len > 0) {
 		(void)explain_id(&why.charge, s, &any, &ids, false);
-		search_ids(m, &why.charge);
+		set_search_ids(m, &why.charge);
 		m->any = str_printable(clean, sizeof(clean), any.bytes,
 		    any.len);
 		m->anylen = strlen(m->any);
@@ -165,7 +165,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	c->why->all = m->anylen == 0;
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
 		c->why->all = c->why->all && m->textlen[i] == 0;
-	if (!ask_ledger(c, m))
+	if (!send_search(c, m))
 		away_fail(c, NULL);
 	str_clear(&ids);
 }
@@ -327,7 +327,7 @@ count_share(struct why *w, const struct msg_refusal *m)
 }
 
 static int
-by_date(const void *a, const void *b)
+by_times(const void *a, const void *b)
 {
 	const struct sharer	*x = a, *y = b;
 
@@ -342,7 +342,7 @@ end_search(struct control *c, struct why *w)
 	struct str	*out = &c->answer;
 	size_t		 i;
 
-	qsort(w->sharer, w->nsharer, sizeof(w->sharer[0]), by_date);
+	qsort(w->sharer, w->nsharer, sizeof(w->sharer[0]), by_times);
 	for (i = 0; i < w->nsharer && i < SHARED_USUAL; i++) {
 		reply_begin(out, "shared");
 		reply_bytes(out, "id", w->id, w->idlen);
@@ -363,7 +363,7 @@ end_search(struct control *c, struct why *w)
 
 /* The first search is over; looks for those who share the count. */
 static void
-found_all(struct control *c, struct why *w, const struct msg_searched *m)
+on_searched(struct control *c, struct why *w, const struct msg_searched *m)
 {
 	struct msg_search	*next = &why.search;
 
@@ -387,13 +387,13 @@ found_all(struct control *c, struct why *w, const struct msg_searched *m)
 		return;
 	}
 	w->sharing = true;
-	search_init(next);
+	init_search(next);
 	next->n = SHARED_LOOK;
 	next->only_ids = true;
 	next->nids = 1;
 	next->id[0] = w->id;
 	next->idlen[0] = w->idlen;
-	if (w->idlen == 0 || !ask_ledger(c, next))
+	if (w->idlen == 0 || !send_search(c, next))
 		end_search(c, w);
 }
 
@@ -418,7 +418,7 @@ why_on_answer(struct control *c, const struct message *m)
 	if (m->type == MSG_SEARCHED) {
 		if (msg_searched_get(&why.searched, m->payload, m->len) == -1)
 			return -1;
-		found_all(c, w, &why.searched);
+		on_searched(c, w, &why.searched);
 		return 0;
 	}
 	if (m->type != MSG_FOUND ||
@@ -444,11 +444,11 @@ why_show(struct control *c, const struct msg_charge *charge)
 {
 	struct msg_search	*m = &why.search;
 
-	search_init(m);
+	init_search(m);
 	m->n = 1;
 	m->only_ids = true;
-	search_ids(m, charge);
-	return ask_ledger(c, m);
+	set_search_ids(m, charge);
+	return send_search(c, m);
 }
 
 int
