@@ -178,7 +178,7 @@ cache_drop(struct cache *c, struct cache_id *e)
 
 /* Drops an entry that was read before the last cache_drop_all. */
 static void
-refresh_id(struct cache *c, struct cache_id *e)
+drop_if_void(struct cache *c, struct cache_id *e)
 {
 	if (e->reading <= c->last_void)
 		cache_drop(c, e);
@@ -201,7 +201,7 @@ cache_touch(struct cache *c, uint64_t hash, const char *id, size_t idlen,
 		map_insert(c->map, &e->node);
 		c->bytes += id_bytes(e);
 	} else {
-		refresh_id(c, e);
+		drop_if_void(c, e);
 		TAILQ_REMOVE(&c->uses, e, use);
 	}
 	TAILQ_INSERT_HEAD(&c->uses, e, use);
@@ -355,7 +355,7 @@ cache_news(struct cache *c, const struct store_row *row, int64_t now)
 	hash = map_hash(row->id, row->idlen);
 	e = (struct cache_id *)map_find(c->map, hash, row->id, row->idlen);
 	if (e != NULL) {
-		refresh_id(c, e);
+		drop_if_void(c, e);
 		if (store_loaded(cache_cursor(e)))
 			add_amount(c, e, row->date, row->amount);
 		else
@@ -399,7 +399,7 @@ cache_drop_all(struct cache *c)
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (e->batch != c->batch)
 			break;
-		refresh_id(c, e);
+		drop_if_void(c, e);
 	}
 }
 
@@ -450,7 +450,7 @@ cache_peek(const struct cache *c, const char *id, size_t idlen)
 }
 
 static void
-count_amount(void *arg, int64_t when, int64_t amount)
+collect_count(void *arg, int64_t when, int64_t amount)
 {
 	struct cache	*c = arg;
 
@@ -465,7 +465,7 @@ cache_counts(struct cache *c, struct cache_id *e,
     const struct pack_count **counts)
 {
 	c->ncounted = 0;
-	window_each(&e->window, count_amount, c);
+	window_each(&e->window, collect_count, c);
 	*counts = c->counted;
 	return c->ncounted;
 }

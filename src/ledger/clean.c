@@ -40,7 +40,7 @@ clean_remember(struct store *store, const struct lookup *limits, int64_t now)
  * kept by the clock as it was earlier.
  */
 static void
-set_kept(struct store_kept *kept, int64_t age, int64_t now)
+extend_kept(struct store_kept *kept, int64_t age, int64_t now)
 {
 	int64_t	first = num_sub_clamp(now, age);
 	int64_t	last = num_add_clamp(now, WINDOW_SKEW);
@@ -90,15 +90,15 @@ clean_begin(struct clean *c, struct store *store,
 			c->learn = rule->learn;
 	}
 	c->kept = c->pairs = none;
-	set_kept(&c->kept, num_add_clamp(c->longest, c->longest), now);
+	extend_kept(&c->kept, num_add_clamp(c->longest, c->longest), now);
 	/* Dates of pairs are exact to the day. */
-	set_kept(&c->pairs, num_add_clamp(c->learn, DAY), now);
+	extend_kept(&c->pairs, num_add_clamp(c->learn, DAY), now);
 	c->who = INT64_MIN;
 }
 
 /* A step of the present stage; goes on to the next stage when it is done. */
 static enum store_result
-delete_some(struct clean *c, struct store *store,
+run_step(struct clean *c, struct store *store,
     const struct settings *settings, int64_t now)
 {
 	struct store_kept	kept;
@@ -108,7 +108,7 @@ delete_some(struct clean *c, struct store *store,
 
 	switch (c->stage) {
 	case CLEAN_ROWS:
-		set_kept(&c->kept, num_add_clamp(c->longest, c->longest),
+		extend_kept(&c->kept, num_add_clamp(c->longest, c->longest),
 		    now);
 		result = store_clean(store, &c->kept, c->rows, &c->position,
 		    &deleted);
@@ -117,7 +117,7 @@ delete_some(struct clean *c, struct store *store,
 		done = c->position == -1;
 		break;
 	case CLEAN_HABITS:
-		set_kept(&c->pairs, num_add_clamp(c->learn, DAY), now);
+		extend_kept(&c->pairs, num_add_clamp(c->learn, DAY), now);
 		result = store_clean_pairs(store, &c->pairs, c->rows, &c->who,
 		    &deleted);
 		done = c->who == INT64_MAX;
@@ -160,7 +160,7 @@ clean_step(struct clean *c, struct store *store,
 	mono = clock_mono().ns;
 	if (c->state != CLEAN_RUNNING || mono < c->next)
 		return STORE_OK;
-	result = delete_some(c, store, settings, now);
+	result = run_step(c, store, settings, now);
 	if (result == STORE_OK) {
 		took = clock_mono().ns - mono;
 		c->began = 0;

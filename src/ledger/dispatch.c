@@ -46,7 +46,7 @@ on_weighed(void *arg, uint64_t request,
 
 /* report_user: a hit of a key of the login itself. */
 static void
-tell_user(struct ledger *l, const struct charge_hit *hit)
+notify_user(struct ledger *l, const struct charge_hit *hit)
 {
 	const struct override_subject	*from = &hit->charge->from.subject;
 	const struct msg_charge_key	*k = &hit->key->charge;
@@ -79,7 +79,7 @@ on_hit(void *arg, const struct charge_hit *hit)
 	const struct msg_charge_key	*k = &hit->key->charge;
 	struct ledger			*l = arg;
 
-	tell_user(l, hit);
+	notify_user(l, hit);
 	if (hit->kind == HIT_FULL)
 		l->figure[FIGURE_HITS]++;
 	if (!l->settings->report_immediately)
@@ -265,7 +265,7 @@ map_override(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
  * that was made under one of those ends too. Returns how many there are now.
  */
 static size_t
-drop_earlier(struct ledger *l, struct override *list, size_t n)
+add_earlier_names(struct ledger *l, struct override *list, size_t n)
 {
 	const struct settings_rule	*rule;
 	size_t				 had = n, bare, i, j;
@@ -324,7 +324,7 @@ on_override(struct ledger *l, const struct message *message)
 	}
 	n = m->nids;
 	if (m->kind == OVERRIDE_GRANT && m->until == 0)
-		n = drop_earlier(l, list, n);
+		n = add_earlier_names(l, list, n);
 	/* A lock that the engine set while the database was away. */
 	if (m->kind == OVERRIDE_LOCK)
 		list[0].since = m->since < now ? m->since : now;
@@ -433,25 +433,18 @@ static const struct {
 	[MSG_REFUSAL]		= { .handle = on_refusal },
 	[MSG_SEARCH]		= { .handle = seek_on_search,
 	    .question = true },
-	[MSG_WEIGH]		= { .handle = on_charge,
-	    .question = true },
-	[MSG_RESET]		= { .handle = on_charge,
-	    .question = true },
-	[MSG_EXTERNAL]		= { .handle = on_charge,
-	    .question = true },
-	[MSG_OVERRIDE]		= { .handle = on_override,
-	    .question = true },
-	[MSG_TRUST]		= { .handle = on_habit,
-	    .question = true },
-	[MSG_FORGET]		= { .handle = on_habit,
-	    .question = true },
+	[MSG_WEIGH]		= { .handle = on_charge, .question = true },
+	[MSG_RESET]		= { .handle = on_charge, .question = true },
+	[MSG_EXTERNAL]		= { .handle = on_charge, .question = true },
+	[MSG_OVERRIDE]		= { .handle = on_override, .question = true },
+	[MSG_TRUST]		= { .handle = on_habit, .question = true },
+	[MSG_FORGET]		= { .handle = on_habit, .question = true },
 	[MSG_OVERRIDES_WANTED]	= { .handle = on_overrides_wanted,
 	    .question = true },
 	[MSG_TOP]		= { .handle = on_top,
 	    .question = true, .scan = top_rows_on_top },
 	[MSG_SIMULATE]		= { .scan = try_rows_on_simulate },
-	[MSG_FIGURES_WANTED]	= { .handle = on_figures,
-	    .question = true }
+	[MSG_FIGURES_WANTED]	= { .handle = on_figures, .question = true }
 };
 
 int

@@ -126,7 +126,7 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 
 /* "150/86400/150! 60/600/61": limit, seconds, used; the one without room. */
 static size_t
-write_windows(char text[WINDOWS_SIZE], const struct msg_refusal *m)
+format_windows(char text[WINDOWS_SIZE], const struct msg_refusal *m)
 {
 	size_t	i, len = 0;
 	int	n;
@@ -147,7 +147,7 @@ write_windows(char text[WINDOWS_SIZE], const struct msg_refusal *m)
 }
 
 static void
-set_next(struct history *h, struct mono now)
+schedule_write(struct history *h, struct mono now)
 {
 	h->soon = clock_after(now, SOON_MS);
 	h->latest = clock_after(now, LATEST_MS);
@@ -177,7 +177,7 @@ history_add(struct history *h, const struct msg_refusal *m, struct mono now)
 	r.text[STORE_REFUSAL_KIND] = msg_refusal_kinds[m->kind];
 	r.len[STORE_REFUSAL_KIND] = strlen(msg_refusal_kinds[m->kind]);
 	r.text[STORE_REFUSAL_WINDOWS] = windows;
-	r.len[STORE_REFUSAL_WINDOWS] = write_windows(windows, m);
+	r.len[STORE_REFUSAL_WINDOWS] = format_windows(windows, m);
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
 		r.text[STORE_REFUSAL_TEXT + i] = m->text[i];
 		r.len[STORE_REFUSAL_TEXT + i] = m->textlen[i];
@@ -200,7 +200,7 @@ history_add(struct history *h, const struct msg_refusal *m, struct mono now)
 		at += r.len[i];
 	}
 	if (h->count++ == 0)
-		set_next(h, now);
+		schedule_write(h, now);
 	TAILQ_INSERT_TAIL(&h->list, w, entry);
 	return 0;
 }
@@ -229,7 +229,7 @@ history_wait(const struct history *h, struct mono now)
  * behind them, and is dropped if it fails again after some of them succeeded.
  */
 static void
-put_off(struct history *h)
+postpone_first(struct history *h)
 {
 	struct waiting	*w = TAILQ_FIRST(&h->list);
 
@@ -247,7 +247,7 @@ put_off(struct history *h)
 }
 
 static enum store_result
-after_failure(struct history *h, struct store *store,
+handle_failure(struct history *h, struct store *store,
     enum store_result result, struct mono now, bool known)
 {
 	unsigned int		suppressed;
@@ -284,15 +284,15 @@ history_write(struct history *h, struct store *store, struct mono now,
 		return STORE_OK;
 	if ((result = store_add_refusals(store, row, n, &added)) != STORE_OK) {
 		if (result == STORE_FAILED)
-			put_off(h);
-		return after_failure(h, store, result, now, known);
+			postpone_first(h);
+		return handle_failure(h, store, result, now, known);
 	}
 	*number = last;
 	h->succeeded = ++h->tries;
 	h->most = h->most * 2 < ROWS ? h->most * 2 : ROWS;
 	for (i = 0; i < n; i++)
 		drop_waiting(h, TAILQ_FIRST(&h->list));
-	set_next(h, now);
+	schedule_write(h, now);
 	h->added += added;
 	if (h->rows != -1)
 		h->rows += added;
@@ -308,13 +308,13 @@ history_write(struct history *h, struct store *store, struct mono now,
 		h->rows -= deleted;
 	}
 	return result == STORE_OK ? STORE_OK :
-	    after_failure(h, store, result, now, known);
+	    handle_failure(h, store, result, now, known);
 }
 
 /* --- reading --- */
 
 static bool
-read_number(const char **at, char end, int64_t min, int64_t *out)
+parse_number(const char **at, char end, int64_t min, int64_t *out)
 {
 	const char	*stop = strchr(*at, end);
 
@@ -326,7 +326,7 @@ read_number(const char **at, char end, int64_t min, int64_t *out)
 }
 
 static bool
-read_windows(struct msg_refusal *m, const char *text)
+parse_windows(struct msg_refusal *m, const char *text)
 {
 	struct refusal_window	*w;
 	size_t			 len;
@@ -337,8 +337,8 @@ read_windows(struct msg_refusal *m, const char *text)
 		if (m->nwindows == LIMITS_MAX)
 			return false;
 		w = &m->window[m->nwindows];
-		if (!read_number(&text, '/', 0, &w->limit.mails) ||
-		    !read_number(&text, '/', 0, &w->limit.seconds))
+		if (!parse_number(&text, '/', 0, &w->limit.mails) ||
+		    !parse_number(&text, '/', 0, &w->limit.seconds))
 			return false;
 		len = strcspn(text, "! ");
 		if (num_parse(text, len, INT64_MIN, INT64_MAX, &used) == -1)
@@ -393,5 +393,5 @@ history_read(struct msg_refusal *m, const struct store_refusal *r,
 	    texts->text[STORE_REFUSAL_KIND]) != 0)
 		m->kind++;
 	return m->times > 0 && m->idlen <= ID_STORED_MAX &&
-	    m->kind < REFUSAL_KIND__MAX && read_windows(m, windows);
+	    m->kind < REFUSAL_KIND__MAX && parse_windows(m, windows);
 }

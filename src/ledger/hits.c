@@ -172,7 +172,7 @@ hits_refresh(struct hits *h, struct store *store, struct mono now)
 /* --- the report --- */
 
 static void
-tell_report(struct hits *h, enum message_type type, const struct msg_hit *m)
+send_to_report(struct hits *h, enum message_type type, const struct msg_hit *m)
 {
 	h->payload.len = 0;
 	msg_hit_put(&h->payload, m);
@@ -225,7 +225,7 @@ on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 			if (limits->list[i].seconds == seconds)
 				m.mails = limits->list[i].mails;
 	}
-	tell_report(h, MSG_HIT, &m);
+	send_to_report(h, MSG_HIT, &m);
 	if (!msg_hits_fit(&h->room, &m))
 		return;
 	h->sent = alloc_room(h->sent, h->nsent, &h->size, sizeof(h->sent[0]));
@@ -245,7 +245,7 @@ on_left(void *arg, const char *login, size_t len)
 	const struct msg_hit	 m = { .id = login, .idlen = len, .rule = "" };
 
 	if (h->left++ < LEFT_MAX)
-		tell_report(h, MSG_NOTICE, &m);
+		send_to_report(h, MSG_NOTICE, &m);
 }
 
 static void
@@ -343,8 +343,7 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 	}
 	h->left = 0;
 	h->until = now;
-	if ((result = store_left_notices(store, now, on_left, h)) !=
-	    STORE_OK)
+	if ((result = store_left_notices(store, now, on_left, h)) != STORE_OK)
 		return result;
 	h->payload.len = 0;
 	msg_number_put(&h->payload, (uint64_t)last);

@@ -33,7 +33,7 @@ inquiry_new(struct ledger *l, const struct message *m, size_t size,
 }
 
 static void
-drop(struct inquiries *asked, struct inquiry *q)
+drop_inquiry(struct inquiries *asked, struct inquiry *q)
 {
 	TAILQ_REMOVE(&asked->list, q, entry);
 	asked->count--;
@@ -47,7 +47,7 @@ void
 inquiry_clear(struct inquiries *asked)
 {
 	while (!TAILQ_EMPTY(&asked->list))
-		drop(asked, TAILQ_FIRST(&asked->list));
+		drop_inquiry(asked, TAILQ_FIRST(&asked->list));
 }
 
 void
@@ -103,7 +103,7 @@ inquiry_step(struct ledger *l)
 	if (q->answered) {
 		/* That of a scan stays, so that there is no other. */
 		if (!l->scans)
-			drop(&l->asked, q);
+			drop_inquiry(&l->asked, q);
 	} else if (clock_passed(q->progress, now)) {
 		q->progress = clock_after(now, PROGRESS_MS);
 		msg_number_put(ledger_payload(l), (uint64_t)q->rows);

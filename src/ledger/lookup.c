@@ -69,7 +69,7 @@ quoted_length(const char *q)
 
 /* Length of the placeholder at `q`; 0: there is none. */
 static size_t
-mark_length(const char *q)
+placeholder_length(const char *q)
 {
 	if (q[0] == '?')
 		return 1;
@@ -89,7 +89,7 @@ lookup_query(struct str *out, const char *query, const char *mark)
 
 	/* Placeholders are those that begin like the first one. */
 	while (*q != '\0' && ((n = quoted_length(q)) > 0 ||
-	    mark_length(q) == 0))
+	    placeholder_length(q) == 0))
 		q += n > 0 ? n : 1;
 	if ((style = *q) == '\0')
 		return -1;
@@ -101,9 +101,10 @@ lookup_query(struct str *out, const char *query, const char *mark)
 		if (style == '%' && q[0] == '%' && q[1] == '%') {
 			str_addc(out, '%');
 			n = 2;
-		} else if (quoted == 0 && *q == style && mark_length(q) > 0) {
+		} else if (quoted == 0 && *q == style &&
+		    placeholder_length(q) > 0) {
 			str_adds(out, mark);
-			n = mark_length(q);
+			n = placeholder_length(q);
 		} else
 			str_addc(out, (unsigned char)*q);
 		q += n;
@@ -326,7 +327,7 @@ lookup_longest(const struct lookup *l)
 /* --- asking --- */
 
 static int
-take_rule(const struct lookup_entry *e)
+rule_of(const struct lookup_entry *e)
 {
 	return (unsigned char)e->id[0] << 8 | (unsigned char)e->id[1];
 }
@@ -377,7 +378,7 @@ parse_limits(struct lookup *l, struct lookup_entry *e, const char *text)
  * stored as a hash are ignored.
  */
 static void
-parse_count(struct lookup *l, struct lookup_entry *e, const char *text)
+parse_id(struct lookup *l, struct lookup_entry *e, const char *text)
 {
 	const struct settings_rule	*rule;
 	struct str			 id;
@@ -385,7 +386,7 @@ parse_count(struct lookup *l, struct lookup_entry *e, const char *text)
 	size_t				 n = normal_length(text, strlen(text));
 	size_t				 len;
 
-	rule = &l->settings->rules[take_rule(e)];
+	rule = &l->settings->rules[rule_of(e)];
 	str_init(&id);
 	str_addf(&id, "%s:", rule->name);
 	len = id.len;
@@ -421,7 +422,7 @@ take_found(struct lookup *l, struct store *store, struct lookup_entry *e,
 	}
 	e->unknown = false;
 	if (l->kind == LOOKUP_IDS)
-		parse_count(l, e, answer->text != NULL ? answer->text : "");
+		parse_id(l, e, answer->text != NULL ? answer->text : "");
 	else if (answer->text == NULL)
 		e->known = false;
 	else
@@ -442,10 +443,10 @@ lookup_ask(struct lookup *l, struct store *store)
 		timeout = l->settings->db_timeout / TIME_SHARE;
 	/* One rule's entries at a time, up to the room there is. */
 	while ((e = TAILQ_FIRST(&l->asks)) != NULL) {
-		rule = take_rule(e);
+		rule = rule_of(e);
 		for (n = 0; e != NULL && n < ASKED; e = next) {
 			next = TAILQ_NEXT(e, ask);
-			if (take_rule(e) != rule)
+			if (rule_of(e) != rule)
 				continue;
 			TAILQ_REMOVE(&l->asks, e, ask);
 			e->waiting = false;

@@ -155,7 +155,7 @@ flush_channels(struct ledger *l)
 }
 
 static void
-poll_add(struct pollfd *p, const struct channel *c)
+set_pollfd(struct pollfd *p, const struct channel *c)
 {
 	p->fd = c == NULL ? -1 : channel_fd(c);
 	p->events = 0;
@@ -198,9 +198,9 @@ wait_for_events(struct ledger *l, int idle)
 	bool		unflushed;
 	int		n;
 
-	poll_add(&p[0], l->parent);
-	poll_add(&p[1], l->engine);
-	poll_add(&p[2], l->report);
+	set_pollfd(&p[0], l->parent);
+	set_pollfd(&p[1], l->engine);
+	set_pollfd(&p[2], l->report);
 	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
 	p[4] = (struct pollfd){ charge_batch_flush_fd(l->batch), POLLIN, 0 };
 	if ((n = poll(p, 5, poll_timeout(l, idle))) == -1) {
@@ -233,7 +233,7 @@ wait_for_events(struct ledger *l, int idle)
 
 /* Charges that the last batch left over have waited long enough. */
 static bool
-due_work(struct ledger *l)
+work_is_due(struct ledger *l)
 {
 	int	delay;
 
@@ -251,7 +251,7 @@ due_work(struct ledger *l)
 }
 
 static void
-serve_engine(struct ledger *l)
+run_loop(struct ledger *l)
 {
 	struct mono	now;
 	int		idle = 0;
@@ -259,7 +259,7 @@ serve_engine(struct ledger *l)
 
 	while (!l->stopping) {
 		wait_for_events(l, idle);
-		if (due_work(l)) {
+		if (work_is_due(l)) {
 			dispatch_decide(l);
 			l->gathering = l->batch->count > 0;
 			l->gathered.ns = 0;
@@ -369,7 +369,7 @@ main(void)
 		channel_signal(l->engine, MSG_SERVING, 0);
 
 	l->used = l->flushed = clock_mono().ns;
-	serve_engine(l);
+	run_loop(l);
 	stop_ledger(l);
 	return 0;
 }

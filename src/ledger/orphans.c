@@ -20,7 +20,7 @@ struct orphans {
 
 /* The old rule of the id, if it is gone and no fresh rule has the id; or -1. */
 static int
-rule_of(const struct orphans *o, const char *id, size_t idlen)
+gone_rule(const struct orphans *o, const char *id, size_t idlen)
 {
 	const struct settings_rule	*rule;
 
@@ -41,7 +41,7 @@ on_id(void *arg, const char *id, size_t idlen,
 	int		 rule;
 
 	if (window_newest(window) != INT64_MIN &&
-	    (rule = rule_of(o, id, idlen)) != -1)
+	    (rule = gone_rule(o, id, idlen)) != -1)
 		o->ids[rule]++;
 }
 
@@ -55,7 +55,7 @@ on_override(void *arg, const struct override *override)
 	if (override->until <= o->now)
 		return;
 	if (override->kind == OVERRIDE_GRANT &&
-	    (rule = rule_of(o, override->id, override->idlen)) != -1)
+	    (rule = gone_rule(o, override->id, override->idlen)) != -1)
 		o->grants[rule]++;
 	for (i = 0; i < o->old->nrules && override->kind == OVERRIDE_LOCK; i++)
 		o->locks[i] += o->gone[i] && rule_lock_is_named(

@@ -124,7 +124,7 @@ struct correction {
 };
 
 static void
-on_read_one(void *arg, const struct override *o)
+correct_override(void *arg, const struct override *o)
 {
 	const struct correction		*c = arg;
 	const struct settings		*s = c->table->settings;
@@ -162,7 +162,7 @@ take_list(struct override_table *t, struct override_list *fresh,
 	bool			changed;
 
 	override_table_empty(&t->due);
-	override_list_each(fresh, on_read_one, &c);
+	override_list_each(fresh, correct_override, &c);
 	for (i = 0; i < t->due.n; i++)
 		(void)override_list_set(fresh, &t->due.list[i]);
 	changed = override_list_sum(fresh) != override_list_sum(t->list);
@@ -198,8 +198,7 @@ override_table_refresh(struct override_table *t, struct store *store,
 	t->read_at = now;
 	t->again = clock_after(mono, FRESH_MS);
 	fresh = override_list_new();
-	result = store_overrides(store, false, now, on_row,
-	    fresh);
+	result = store_overrides(store, false, now, on_row, fresh);
 	if (result != STORE_OK) {
 		override_list_free(fresh);
 		return result;
@@ -383,8 +382,7 @@ override_table_change(struct override_table *t, struct store *store,
 	/* A long list takes too long to be read for each change. */
 	if (n > 0 && list->kind != OVERRIDE_LOCK && t->due.n == 0 &&
 	    is_fresh(t, now, clock_mono()) &&
-	    (*outcome = set_overrides(t, list, n, now)) !=
-	    OVERRIDE_WAS_NONE)
+	    (*outcome = set_overrides(t, list, n, now)) != OVERRIDE_WAS_NONE)
 		return store_set_overrides(store, t->fresh.list, t->fresh.n,
 		    now);
 	if ((result = override_table_batch(t, store, now)) != STORE_OK)
@@ -395,8 +393,7 @@ override_table_change(struct override_table *t, struct store *store,
 	result = store_set_overrides(store, t->due.list, t->corrects, now);
 	if (n > 0)
 		*outcome = list->kind == OVERRIDE_LOCK ?
-		    record_lock(t, list, now) :
-		    set_overrides(t, list, n, now);
+		    record_lock(t, list, now) : set_overrides(t, list, n, now);
 	if (result == STORE_OK)
 		result = store_set_overrides(store, t->fresh.list, t->fresh.n,
 		    now);

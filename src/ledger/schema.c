@@ -327,7 +327,7 @@ schema_log_step(const char *description, const char *sql, bool replaces)
 
 /* The statement of a step; empty: it does nothing. */
 static void
-text_of(struct str *out, const struct step *step,
+build_statement(struct str *out, const struct step *step,
     enum schema_dialect dialect)
 {
 	const char	*at = step->sql[dialect];
@@ -376,7 +376,7 @@ struct altering {
 };
 
 static int
-alter_column(struct altering *a, const struct schema_database *database)
+run_alter(struct altering *a, const struct schema_database *database)
 {
 	int	ret = 0;
 
@@ -388,14 +388,14 @@ alter_column(struct altering *a, const struct schema_database *database)
 }
 
 static int
-take_step(enum schema_dialect dialect, const struct step *step,
+run_step(enum schema_dialect dialect, const struct step *step,
     const char *sql, struct altering *a, const struct schema_database *database)
 {
 	bool	first = a->sql.len == 0;
 
 	if (!first && (step->column == NULL ||
 	    strcmp(step->table, a->table) != 0)) {
-		if (alter_column(a, database) == -1)
+		if (run_alter(a, database) == -1)
 			return -1;
 		first = true;
 	}
@@ -408,7 +408,7 @@ take_step(enum schema_dialect dialect, const struct step *step,
 		str_adds(&a->sql, ",");
 	}
 	str_adds(&a->sql, sql);
-	return dialect == SCHEMA_MYSQL ? 0 : alter_column(a, database);
+	return dialect == SCHEMA_MYSQL ? 0 : run_alter(a, database);
 }
 
 int
@@ -428,7 +428,7 @@ schema_upgrade(enum schema_dialect dialect,
 	str_init(&sql);
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && ret == 0; i++) {
 		step = &steps[i];
-		text_of(&sql, step, dialect);
+		build_statement(&sql, step, dialect);
 		if (sql.len == 0)
 			continue;
 		width = 0;
@@ -440,11 +440,11 @@ schema_upgrade(enum schema_dialect dialect,
 		if (there == 0 && step->width > 0)
 			continue;
 		ret = there == -1 ? -1 :
-		    take_step(dialect, step, sql.data, &altering, database);
+		    run_step(dialect, step, sql.data, &altering, database);
 		*changed = true;
 	}
 	if (ret == 0)
-		ret = alter_column(&altering, database);
+		ret = run_alter(&altering, database);
 	str_clear(&altering.sql);
 	str_clear(&sql);
 	return ret;

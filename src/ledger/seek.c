@@ -26,7 +26,7 @@ struct seek {
 /* --- which rows match --- */
 
 static void
-add_refusal(struct seek *s, const struct msg_refusal *m)
+count_refusal(struct seek *s, const struct msg_refusal *m)
 {
 	const char	*colon = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
 			    NULL;
@@ -55,7 +55,7 @@ same_text(const char *a, size_t alen, const char *b, size_t blen)
 
 /* "@domain" is every address there. */
 static bool
-text_contains(const char *text, size_t len, const char *any, size_t anylen)
+text_matches(const char *text, size_t len, const char *any, size_t anylen)
 {
 	if (anylen > 1 && any[0] == '@' && len > anylen)
 		return same_text(text + len - anylen, anylen, any, anylen);
@@ -64,7 +64,7 @@ text_contains(const char *text, size_t len, const char *any, size_t anylen)
 
 /* Whether the word of a search is anything of this row. */
 static bool
-any_contains(const struct msg_search *w, const struct msg_refusal *m)
+any_matches(const struct msg_search *w, const struct msg_refusal *m)
 {
 	const char	*value;
 	size_t		 i;
@@ -75,12 +75,12 @@ any_contains(const struct msg_search *w, const struct msg_refusal *m)
 	    memcmp(m->text[REFUSAL_QUEUE_ID], w->any, w->anylen) == 0)
 		return true;
 	for (i = REFUSAL_LOGIN; i <= REFUSAL_CLIENT; i++)
-		if (text_contains(m->text[i], m->textlen[i], w->any, w->anylen))
+		if (text_matches(m->text[i], m->textlen[i], w->any, w->anylen))
 			return true;
 	if (same_text(m->id, m->idlen, w->any, w->anylen))
 		return true;
 	value = m->idlen > 0 ? memchr(m->id, ':', m->idlen) : NULL;
-	return value != NULL && text_contains(value + 1,
+	return value != NULL && text_matches(value + 1,
 	    m->idlen - (size_t)(value + 1 - m->id), w->any, w->anylen);
 }
 
@@ -98,7 +98,7 @@ refusal_matches(const struct seek *s, const struct msg_refusal *m)
 			return true;
 	if (w->only_ids)
 		return false;
-	if (any_contains(w, m))
+	if (any_matches(w, m))
 		return true;
 	/* All texts that are asked for, and at least one. */
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
@@ -129,7 +129,7 @@ on_row(void *arg, const struct store_refusal *row)
 	if (!history_read(&m, row, &texts))
 		return;
 	if (s->tally != NULL) {
-		add_refusal(s, &m);
+		count_refusal(s, &m);
 		return;
 	}
 	if (!refusal_matches(s, &m))
@@ -209,7 +209,7 @@ clear_question(struct inquiry *q)
 
 /* NULL: too many questions wait. */
 static struct seek *
-new(struct ledger *l, const struct message *m)
+new_seek(struct ledger *l, const struct message *m)
 {
 	struct inquiry	*q = inquiry_new(l, m, sizeof(struct seek), step);
 	struct seek	*s = (struct seek *)q;
@@ -224,7 +224,7 @@ new(struct ledger *l, const struct message *m)
 int
 seek_on_search(struct ledger *l, const struct message *m)
 {
-	struct seek		*s = new(l, m);
+	struct seek		*s = new_seek(l, m);
 	struct msg_search	*w;
 	size_t			 i, texts = 0;
 
@@ -245,7 +245,7 @@ seek_on_search(struct ledger *l, const struct message *m)
 int
 seek_on_top(struct ledger *l, const struct message *m)
 {
-	struct seek	*s = new(l, m);
+	struct seek	*s = new_seek(l, m);
 
 	if (s == NULL ||
 	    msg_top_get(&s->top, s->inquiry.payload, m->len) == -1)

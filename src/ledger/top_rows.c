@@ -24,7 +24,7 @@ struct top_rows {
 };
 
 static const struct window *
-counts_of(void *arg, const char *id, size_t idlen)
+window_of(void *arg, const char *id, size_t idlen)
 {
 	const struct ledger	*l = arg;
 
@@ -41,7 +41,7 @@ sql_limits(void *arg, const struct settings_rule *rule, const char *id,
 }
 
 static int64_t
-granted_to(void *arg, const char *id, size_t idlen)
+grant_of(void *arg, const char *id, size_t idlen)
 {
 	const struct ledger	*l = arg;
 
@@ -52,14 +52,14 @@ granted_to(void *arg, const char *id, size_t idlen)
 struct top_source
 top_rows_source(struct ledger *l)
 {
-	const struct top_source	source = { counts_of, sql_limits,
-				    granted_to, l };
+	const struct top_source	source = { window_of, sql_limits,
+				    grant_of, l };
 
 	return source;
 }
 
 static void
-add(void *arg, const char *id, size_t idlen, int64_t date,
+add_row(void *arg, const char *id, size_t idlen, int64_t date,
     int64_t amount)
 {
 	struct top_rows			*t = arg;
@@ -113,7 +113,7 @@ step(struct inquiry *q)
 	size_t				 end, i;
 
 	if (q->position != -1)
-		return inquiry_rows(q, add);
+		return inquiry_rows(q, add_row);
 	if (t->top == NULL) {
 		/* Grants belong to the limits. */
 		if (override_table_refresh(l->batch->overrides,

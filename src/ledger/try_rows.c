@@ -290,7 +290,7 @@ new_id(struct try_rows *t, const char *id, size_t len, size_t rule)
 }
 
 static void
-add(void *arg, const char *id, size_t len, int64_t date,
+add_row(void *arg, const char *id, size_t len, int64_t date,
     int64_t amount)
 {
 	struct try_rows			*t = arg;
@@ -518,7 +518,7 @@ step(struct inquiry *q)
 	if (q->why != NULL)
 		return STORE_FAILED;
 	if (q->position != -1)
-		return inquiry_rows(q, add);
+		return inquiry_rows(q, add_row);
 	for (i = 0; i < t->nrules && t->tried == NULL && t->at == 0; i++) {
 		r = &t->rule[i];
 		r->peak = alloc_zero(r->ids * rule_limits(t, i)->count + 1,

@@ -139,7 +139,7 @@ chain_of(struct map *map, uint64_t hash)
 }
 
 static void
-move_some(struct map *map)
+move_buckets(struct map *map)
 {
 	struct map_node	*node, *next, **chain;
 	unsigned int	 n;
@@ -181,7 +181,7 @@ map_find(struct map *map, uint64_t hash, const void *key, size_t len)
 {
 	struct map_node	*node;
 
-	move_some(map);
+	move_buckets(map);
 	for (node = *chain_of(map, hash); node != NULL; node = node->next)
 		if (node->hash == hash && map->same(node, key, len))
 			return node;
@@ -193,7 +193,7 @@ map_insert(struct map *map, struct map_node *node)
 {
 	struct map_node	**chain;
 
-	move_some(map);
+	move_buckets(map);
 	grow_table(map);
 	chain = chain_of(map, node->hash);
 	node->next = *chain;
@@ -206,7 +206,7 @@ map_remove(struct map *map, struct map_node *node)
 {
 	struct map_node	**at;
 
-	move_some(map);
+	move_buckets(map);
 	for (at = chain_of(map, node->hash); *at != NULL; at = &(*at)->next) {
 		if (*at != node)
 			continue;
@@ -218,7 +218,7 @@ map_remove(struct map *map, struct map_node *node)
 }
 
 static void
-each_in(struct map_node **table, size_t first, size_t mask,
+visit_table(struct map_node **table, size_t first, size_t mask,
     void (*each)(struct map_node *, void *), void *arg)
 {
 	struct map_node	*node, *next;
@@ -236,7 +236,7 @@ map_each(struct map *map, void (*each)(struct map_node *, void *), void *arg)
 {
 	map->walked = true;
 	if (map->old != NULL)
-		each_in(map->old, map->moved, map->oldmask, each, arg);
-	each_in(map->table, 0, map->mask, each, arg);
+		visit_table(map->old, map->moved, map->oldmask, each, arg);
+	visit_table(map->table, 0, map->mask, each, arg);
 	map->walked = false;
 }

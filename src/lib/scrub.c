@@ -14,7 +14,7 @@
  * another one.
  */
 static void
-wipe_free(size_t size)
+wipe_blocks(size_t size)
 {
 	void	*block[EACH];
 	size_t	 i;
@@ -33,8 +33,8 @@ scrub_memory(void)
 	size_t	size;
 
 	for (size = LARGE; size > SMALL; size /= 2)
-		wipe_free(size);
+		wipe_blocks(size);
 	for (size = SMALL; size > 0; size -= STEP)
-		wipe_free(size);
+		wipe_blocks(size);
 	explicit_bzero(deep, sizeof(deep));
 }

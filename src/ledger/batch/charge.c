@@ -282,7 +282,7 @@ try_batch(struct charge_batch *b, int64_t now, struct mono mono)
  * were not made.
  */
 static enum store_result
-batch_lost(struct charge_batch *b, enum store_result result)
+fail_if_lost(struct charge_batch *b, enum store_result result)
 {
 	if (result == STORE_LOST) {
 		answer_failed(b, &b->unflushed, STORE_LOST);
@@ -310,10 +310,10 @@ run_batch(struct charge_batch *b, int64_t now, struct mono mono)
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		TAILQ_INSERT_HEAD(&b->next, c, entry);
 	}
-	result = batch_lost(b, try_batch(b, now, mono));
+	result = fail_if_lost(b, try_batch(b, now, mono));
 	if (result == STORE_OK &&
 	    habits_trim(b->habits, b->store, now) == STORE_LOST)
-		result = batch_lost(b, STORE_LOST);
+		result = fail_if_lost(b, STORE_LOST);
 	/*
 	 * After a commit, only charges whose ids are still being read are left
 	 * in `waiting`: they go behind `next`, unless they are resets. After
@@ -338,7 +338,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono)
 
 	charge_expire(b, mono, false);
 	answer_charges(b, &b->decided);
-	changed = batch_lost(b, charge_change_run(b, now, mono));
+	changed = fail_if_lost(b, charge_change_run(b, now, mono));
 	if (changed == STORE_LOST)
 		b->last = STORE_LOST;
 	else if (!TAILQ_EMPTY(&b->waiting))
@@ -358,7 +358,7 @@ charge_batch_flush(struct charge_batch *b, bool wait)
 {
 	if (overlap->flush == NULL)
 		return STORE_OK;
-	return batch_lost(b, overlap->flush(b->store, wait));
+	return fail_if_lost(b, overlap->flush(b->store, wait));
 }
 
 bool

@@ -172,7 +172,7 @@ closed_by(const struct charge_batch *b,
  * again, under the locks of the ids.
  */
 static void
-set_lock(struct charge_batch *b, struct verdict_charge *c)
+set_locks(struct charge_batch *b, struct verdict_charge *c)
 {
 	struct decision		*d = &b->decision;
 	struct msg_verdict	*v = &c->verdict;
@@ -240,7 +240,7 @@ pass_lock(struct charge_batch *b, struct verdict_charge *c)
 /* --- what is known --- */
 
 static void
-know_key(const struct charge_batch *b, const struct verdict_charge *c,
+fill_decision_key(const struct charge_batch *b, const struct verdict_charge *c,
     size_t i, struct decision_key *d)
 {
 	const struct verdict_key	*k = &c->keys[i];
@@ -277,7 +277,7 @@ merge_second(void *arg, int64_t when, int64_t amount)
  * left the key's windows, the cost of a decision grows with their seconds.
  */
 static void
-know_was(struct charge_batch *b, const struct verdict_id *v)
+merge_earlier_name(struct charge_batch *b, const struct verdict_id *v)
 {
 	const struct window	*window = &v->cached->window;
 	struct window		*merged = &b->merged[v->key];
@@ -310,7 +310,7 @@ know_was(struct charge_batch *b, const struct verdict_id *v)
 
 /* Records what was decided. */
 static void
-settle_charge(struct charge_batch *b, struct verdict_charge *c)
+record_decision(struct charge_batch *b, struct verdict_charge *c)
 {
 	const struct decision	*d = &b->decision;
 	int64_t			 date, amount;
@@ -330,7 +330,7 @@ settle_charge(struct charge_batch *b, struct verdict_charge *c)
 			    0);
 	verdict_habit_learn(b, c);
 	/* Before the hits: of a hit and its lock report_user names the lock. */
-	set_lock(b, c);
+	set_locks(b, c);
 	if (b->result != STORE_OK)
 		return;
 	add_hits(b, c, HIT_FULL, d->hits, d->nhits);
@@ -362,9 +362,9 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	d->now = b->now;
 	d->nkeys = c->nkeys;
 	for (i = 0; i < c->nkeys; i++)
-		know_key(b, c, i, &d->key[i]);
+		fill_decision_key(b, c, i, &d->key[i]);
 	for (; i < c->nids; i++)
-		know_was(b, &c->ids[i]);
+		merge_earlier_name(b, &c->ids[i]);
 	decision_make(d, &c->verdict);
 	/* As many mails as may pass the lock have passed: it refuses. */
 	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
@@ -374,8 +374,8 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 		verdict_habit_weigh(b, c);
 	}
 	if (c->weighed == NULL || c->mode == CHARGE_ADD)
-		settle_charge(b, c);
-	/* What know_was merged. */
+		record_decision(b, c);
+	/* What merge_earlier_name merged. */
 	for (i = 0; i < c->nkeys; i++)
 		if (d->key[i].window == &b->merged[i])
 			window_clear(&b->merged[i]);

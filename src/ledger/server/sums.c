@@ -84,7 +84,7 @@ sums_pack(struct str *out, const struct pack_count *counts, size_t n)
 
 /* Seconds before every window are not needed. */
 static void
-report_first(struct store_row *row, const struct store_touch *t, size_t index,
+hand_to_reader(struct store_row *row, const struct store_touch *t, size_t index,
     const struct store_reader *reader)
 {
 	if (row->date >= t->since)
@@ -112,7 +112,7 @@ sums_tell(const void *bytes, size_t len, const struct store_touch *t,
 	while ((more = pack_count(&pack, &count)) == 1) {
 		row.date = count.date;
 		row.amount = count.amount;
-		report_first(&row, t, index, reader);
+		hand_to_reader(&row, t, index, reader);
 	}
 	return more;
 }
@@ -125,12 +125,12 @@ sums_tell_instance(const struct store_row *row, const struct store_touch *t,
 
 	if (row->amount == INT64_MIN)
 		return;
-	report_first(&copy, t, index, reader);
+	hand_to_reader(&copy, t, index, reader);
 	copy.amount = -row->amount;
 	copy.instance = "";
 	copy.instancelen = 0;
 	copy.tag = 0;
-	report_first(&copy, t, index, reader);
+	hand_to_reader(&copy, t, index, reader);
 }
 
 int

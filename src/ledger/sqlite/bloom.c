@@ -9,7 +9,7 @@
 #define MIX		UINT64_C(0x9e3779b97f4a7c15)
 
 static size_t
-size(size_t hashes)
+filter_size(size_t hashes)
 {
 	size_t	len = BLOCK;
 
@@ -21,7 +21,7 @@ size(size_t hashes)
 void
 bloom_init(struct bloom *f, size_t hashes)
 {
-	f->len = size(hashes);
+	f->len = filter_size(hashes);
 	f->bytes = alloc_zero(f->len, 1);
 }
 
@@ -33,7 +33,7 @@ void
 bloom_fold(struct bloom *f, size_t hashes)
 {
 	uint8_t	*to, *from;
-	size_t	 i, j, len = size(hashes);
+	size_t	 i, j, len = filter_size(hashes);
 
 	for (; f->len > len; f->len /= 2)
 		for (i = 0; i < f->len / 2; i += BLOCK) {

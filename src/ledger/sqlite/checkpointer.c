@@ -108,7 +108,7 @@ checkpointer_start(struct role_start *start, struct sandbox_needs *needs,
 }
 
 static void
-say_to(struct checkpointer *k, char what)
+send_request(struct checkpointer *k, char what)
 {
 	k->outstanding++;
 	/* A checkpointer that is gone is noticed when the answer is read. */
@@ -120,11 +120,11 @@ void
 checkpointer_ask(struct checkpointer *k)
 {
 	if (k->outstanding == 0)
-		say_to(k, ASK_COPY);
+		send_request(k, ASK_COPY);
 }
 
 static int
-wait_answer(struct checkpointer *k, int ms)
+wait_for_answer(struct checkpointer *k, int ms)
 {
 	struct pollfd	p = { k->fd, POLLIN, 0 };
 
@@ -140,7 +140,7 @@ checkpointer_answer(struct checkpointer *k)
 	 * The checkpointer writes only answers, so its end is noticed only
 	 * after a request.
 	 */
-	if (k->outstanding == 0 || wait_answer(k, 0) != 1)
+	if (k->outstanding == 0 || wait_for_answer(k, 0) != 1)
 		return 0;
 	if (read(k->fd, &what, 1) != 1)
 		return -1;
@@ -159,9 +159,9 @@ checkpointer_release(struct checkpointer *k, int ms)
 {
 	struct mono	deadline = clock_after(clock_mono(), ms);
 
-	say_to(k, ASK_CLOSE);
+	send_request(k, ASK_CLOSE);
 	while (k->outstanding > 0)
-		if (wait_answer(k, clock_left(deadline,
+		if (wait_for_answer(k, clock_left(deadline,
 		    clock_mono())) != 1 || checkpointer_answer(k) == -1)
 			return -1;
 	return 0;

@@ -163,7 +163,7 @@ memtable_forget(struct memtable *t, int64_t first)
 /* --- reading --- */
 
 static size_t
-counts_size(struct memtable *t, const struct memtable_id *e)
+collect_counts(struct memtable *t, const struct memtable_id *e)
 {
 	uint32_t	at;
 	size_t		i;
@@ -191,7 +191,7 @@ memtable_find(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
 	e = (struct memtable_id *)map_find(t->map, hash, id, idlen);
 	if (e == NULL)
 		return 0;
-	n = counts_size(t, e);
+	n = collect_counts(t, e);
 	*counts = t->found;
 	return n;
 }
@@ -222,8 +222,7 @@ memtable_divide(struct memtable *t, unsigned int bits)
 	}
 	divided = alloc_zero(at + 1, sizeof(divided[0]));
 	for (i = 0; i < at; i++)
-		divided[t->end[part_of(t, t->place[i])]++] =
-		    t->place[i];
+		divided[t->end[part_of(t, t->place[i])]++] = t->place[i];
 	free(t->place);
 	t->place = divided;
 }
@@ -237,7 +236,7 @@ memtable_part(struct memtable *t, size_t part, struct str *out,
 
 	for (i = part == 0 ? 0 : t->end[part - 1]; i < t->end[part]; i++) {
 		e = t->place[i];
-		if ((n = counts_size(t, e)) == 0)
+		if ((n = collect_counts(t, e)) == 0)
 			continue;
 		pack_id(out, e->id, e->idlen, t->found, n);
 		bloom_add(filter, e->node.hash);
