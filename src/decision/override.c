@@ -85,7 +85,7 @@ override_list_free(struct override_list *l)
 
 /* The counter of such networks of this length, or NULL. */
 static uint32_t *
-prefix_count(struct override_list *l, const struct override *o)
+prefix_counter(struct override_list *l, const struct override *o)
 {
 	static const char	word[] = "network:";
 	const size_t		len = sizeof(word) - 1;
@@ -140,7 +140,7 @@ override_list_set(struct override_list *l, const struct override *o)
 	if (o->kind >= OVERRIDE__MAX)
 		return false;
 	if ((old = find_entry(l, o->kind, o->id, o->idlen)) != NULL) {
-		if ((prefix = prefix_count(l, &old->override)) != NULL)
+		if ((prefix = prefix_counter(l, &old->override)) != NULL)
 			(*prefix)--;
 		l->count[o->kind]--;
 		l->sum -= old->sum;
@@ -148,7 +148,7 @@ override_list_set(struct override_list *l, const struct override *o)
 	}
 	if (o->until > 0 && l->count[o->kind] < OVERRIDE_MOST) {
 		new = copy_entry(o);
-		if ((prefix = prefix_count(l, o)) != NULL)
+		if ((prefix = prefix_counter(l, o)) != NULL)
 			(*prefix)++;
 		l->count[o->kind]++;
 		l->sum += new->sum;

@@ -179,7 +179,7 @@ forget_subject(struct map_node *node, void *arg)
 	free(s);
 }
 
-/* Begins the next minute when this one is over. */
+/* Forgets the subjects of the last minute when it is over. */
 static void
 forget_last_minute(int64_t now)
 {

@@ -403,7 +403,7 @@ parse_id(struct lookup *l, struct lookup_entry *e, const char *text)
 }
 
 static void
-take_found(struct lookup *l, struct store *store, struct lookup_entry *e,
+take_answer(struct lookup *l, struct store *store, struct lookup_entry *e,
     const struct store_found *answer)
 {
 	unsigned int	suppressed;
@@ -460,7 +460,7 @@ lookup_ask(struct lookup *l, struct store *store)
 		for (i = 0; i < n; i++) {
 			if (result != STORE_OK)
 				list[i].failed = true;
-			take_found(l, store, entry[i], &list[i]);
+			take_answer(l, store, entry[i], &list[i]);
 			free(list[i].text);
 		}
 		if (result == STORE_LOST)

@@ -41,13 +41,13 @@ get_number(struct pack *p, uint64_t *out)
 
 /* Maps signed numbers to unsigned ones, small absolute values to small ones. */
 static uint64_t
-fold_sign(int64_t n)
+zigzag_encode(int64_t n)
 {
 	return (uint64_t)n << 1 ^ (n < 0 ? UINT64_MAX : 0);
 }
 
 static int64_t
-unfold_sign(uint64_t n)
+zigzag_decode(uint64_t n)
 {
 	return (int64_t)(n >> 1 ^ ((n & 1) != 0 ? UINT64_MAX : 0));
 }
@@ -67,8 +67,8 @@ pack_id(struct str *out, const char *id, size_t idlen,
 	/* Differences are modulo 2^64, so any two dates have one. */
 	for (i = 0; i < n; i++) {
 		put_number(out,
-		    fold_sign((int64_t)((uint64_t)c[i].date - date)));
-		put_number(out, fold_sign(c[i].amount));
+		    zigzag_encode((int64_t)((uint64_t)c[i].date - date)));
+		put_number(out, zigzag_encode(c[i].amount));
 		date = (uint64_t)c[i].date;
 	}
 }
@@ -92,9 +92,9 @@ pack_count(struct pack *p, struct pack_count *c)
 	if (get_number(p, &date) == -1 || get_number(p, &amount) == -1)
 		return -1;
 	p->counts--;
-	p->date = (int64_t)((uint64_t)p->date + (uint64_t)unfold_sign(date));
+	p->date = (int64_t)((uint64_t)p->date + (uint64_t)zigzag_decode(date));
 	c->date = p->date;
-	c->amount = unfold_sign(amount);
+	c->amount = zigzag_decode(amount);
 	return 1;
 }
 

@@ -209,7 +209,7 @@ answer_failed(struct charge_batch *b, struct charges *list,
 
 /* The commit of these charges is durable. */
 static void
-on_flushed_batch(void *arg)
+answer_flushed(void *arg)
 {
 	struct charge_batch	*b = arg;
 
@@ -225,7 +225,7 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	bool			later = false;
 
 	if (overlap->flush != NULL)
-		overlap->on_flushed(b->store, on_flushed_batch, b);
+		overlap->on_flushed(b->store, answer_flushed, b);
 	if ((result = charge_begin_empty(b, now)) != STORE_OK)
 		return result;
 	return charge_end(b, STORE_OK, &later);
