@@ -20,8 +20,7 @@ rule_field(const struct settings *s, size_t i, const char *field)
 
 /* Why no id that the rule counts is like the entry, or NULL. */
 static const char *
-rule_mismatch(const struct settings_rule *rule, const char *bytes,
-    size_t len)
+rule_mismatch(const struct settings_rule *rule, const char *bytes, size_t len)
 {
 	size_t	n = 1, i;
 

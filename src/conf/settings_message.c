@@ -45,8 +45,7 @@ init_buffer(struct str *s)
 }
 
 static void
-send_row(struct channel *ch, const char *name,
-    const struct value *v)
+send_row(struct channel *ch, const char *name, const struct value *v)
 {
 	struct str	bytes, payload;
 	size_t		len, sent;

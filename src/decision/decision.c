@@ -138,8 +138,7 @@ has_to_wait(const struct decision *d, const struct decision_key *k)
  * never.
  */
 static int64_t
-first_fit(const struct decision *d, const struct decision_key *k,
-    int64_t at)
+first_fit(const struct decision *d, const struct decision_key *k, int64_t at)
 {
 	struct limit	 list[LIMITS_MAX];
 	struct limits	 limits = { 0, list };
@@ -316,8 +315,7 @@ add_warning(struct decision *d, struct msg_verdict *v, size_t n,
  * share of a limit so far; the verdict names that window.
  */
 static void
-check_key(struct decision *d, struct msg_verdict *v, size_t n,
-    double *nearest)
+check_key(struct decision *d, struct msg_verdict *v, size_t n, double *nearest)
 {
 	const struct decision_key	*k = &d->key[n];
 	bool				 soft;

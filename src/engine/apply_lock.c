@@ -28,8 +28,7 @@ add_login_id(struct str *ids, const struct settings *s,
 
 /* The same for the client's network of this length. */
 static size_t
-add_network_id(struct str *ids, const struct request *req,
-    unsigned int prefix)
+add_network_id(struct str *ids, const struct request *req, unsigned int prefix)
 {
 	struct network	net;
 	char		id[OVERRIDE_ID_MAX], text[ADDR_TEXT_MAX];

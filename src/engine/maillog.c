@@ -150,8 +150,7 @@ add_field(struct str *line, const char *name, const struct maillog_value *v)
 }
 
 static void
-add_address(struct str *line, const char *name,
-    const struct maillog_value *v)
+add_address(struct str *line, const char *name, const struct maillog_value *v)
 {
 	str_addf(line, " %s=<", name);
 	add_value(line, v->bytes, v->len, BYTES_SHOWN, '>');

@@ -35,8 +35,7 @@ on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 }
 
 static void
-on_weighed(void *arg, uint64_t request,
-    const struct msg_weighed *weighed)
+on_weighed(void *arg, uint64_t request, const struct msg_weighed *weighed)
 {
 	struct ledger	*l = arg;
 
@@ -90,8 +89,7 @@ on_hit(void *arg, const struct charge_hit *hit)
 }
 
 static void
-on_overridden(void *arg, uint64_t request,
-    const struct msg_overridden *answer)
+on_overridden(void *arg, uint64_t request, const struct msg_overridden *answer)
 {
 	struct ledger	*l = arg;
 

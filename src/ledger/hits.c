@@ -137,8 +137,7 @@ hits_first(struct hits *h, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 static void
-on_known(void *arg, const char *id, size_t idlen, int64_t seconds,
-    int64_t hits)
+on_known(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t hits)
 {
 	struct hits	*h = arg;
 
@@ -201,8 +200,7 @@ split_id(const struct hits *h, const char **id, size_t *idlen,
 }
 
 static void
-on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
-    int64_t count)
+on_row(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t count)
 {
 	struct hits			*h = arg;
 	const struct settings_rule	*rule;

@@ -34,8 +34,7 @@ gone_rule(const struct orphans *o, const char *id, size_t idlen)
 }
 
 static void
-on_id(void *arg, const char *id, size_t idlen,
-    const struct window *window)
+on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 {
 	struct orphans	*o = arg;
 	int		 rule;

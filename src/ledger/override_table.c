@@ -154,8 +154,7 @@ correct_override(void *arg, const struct override *o)
  * corrected now, and in the database with the next change.
  */
 static void
-take_list(struct override_table *t, struct override_list *fresh,
-    int64_t now)
+take_list(struct override_table *t, struct override_list *fresh, int64_t now)
 {
 	struct correction	c = { t, now };
 	size_t			i;
@@ -178,8 +177,7 @@ take_list(struct override_table *t, struct override_list *fresh,
  * again when the clock is set back.
  */
 static bool
-is_fresh(const struct override_table *t, int64_t now,
-    struct mono mono)
+is_fresh(const struct override_table *t, int64_t now, struct mono mono)
 {
 	return t->known && !clock_passed(t->again, mono) && now >= t->read_at;
 }
@@ -348,8 +346,7 @@ set_overrides(struct override_table *t, const struct override *list,
 
 /* A lock that was set while the database was away, with its record. */
 static enum override_result
-record_lock(struct override_table *t, const struct override *lock,
-    int64_t now)
+record_lock(struct override_table *t, const struct override *lock, int64_t now)
 {
 	const struct override	*there;
 	struct override		 record = *lock;

@@ -59,8 +59,7 @@ top_rows_source(struct ledger *l)
 }
 
 static void
-add_row(void *arg, const char *id, size_t idlen, int64_t date,
-    int64_t amount)
+add_row(void *arg, const char *id, size_t idlen, int64_t date, int64_t amount)
 {
 	struct top_rows			*t = arg;
 	struct ledger			*l = t->inquiry.ledger;

@@ -290,8 +290,7 @@ new_id(struct try_rows *t, const char *id, size_t len, size_t rule)
 }
 
 static void
-add_row(void *arg, const char *id, size_t len, int64_t date,
-    int64_t amount)
+add_row(void *arg, const char *id, size_t len, int64_t date, int64_t amount)
 {
 	struct try_rows			*t = arg;
 	const struct settings		*now = t->now;

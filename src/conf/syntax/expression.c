@@ -149,8 +149,7 @@ is_unclosed(struct expression *e, const struct token *open)
 
 /* Skips a comma, or stops at the closing bracket. -1: neither is there. */
 static int
-read_comma(struct expression *e, const struct token *open,
-    const char *close)
+read_comma(struct expression *e, const struct token *open, const char *close)
 {
 	char	expected[32];
 

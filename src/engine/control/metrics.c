@@ -40,8 +40,7 @@ put_sample(struct str *out, const char *name, const char *suffix,
 }
 
 static void
-put_seconds(struct str *out, const char *name, const char *suffix,
-    uint64_t ns)
+put_seconds(struct str *out, const char *name, const char *suffix, uint64_t ns)
 {
 	reply_begin(out, "samples");
 	str_addf(out, "\tname=" PREFIX "%s%s\tvalue#%" PRIu64 ".%09" PRIu64,
@@ -171,8 +170,7 @@ put_engine(struct str *out)
 	size_t			 i;
 
 	/* No "info": node_exporter knows only the types of the older format. */
-	put_family(out, "build_info", "gauge", "",
-	    "The version that runs.");
+	put_family(out, "build_info", "gauge", "", "The version that runs.");
 	put_sample(out, "build_info", "", "version", VERSION, 1);
 	put_gauge(out, "clients", client_count(), "",
 	    "Clients that are connected.");
@@ -230,8 +228,7 @@ static const struct {
  * wrong.
  */
 static void
-put_database(struct control *c, bool up, const char *state,
-    const char *fault)
+put_database(struct control *c, bool up, const char *state, const char *fault)
 {
 	static const char	*const states[] = {
 		"well", "in trouble", "away", "no answer"
