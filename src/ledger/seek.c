@@ -207,17 +207,20 @@ clear_question(struct inquiry *q)
 	tally_free(((struct seek *)q)->tally);
 }
 
-/* NULL: too many questions wait. */
+/* NULL: too many questions wait, which is the answer. */
 static struct seek *
 new_seek(struct ledger *l, const struct message *m)
 {
 	struct inquiry	*q = inquiry_new(l, m, sizeof(struct seek), step);
 	struct seek	*s = (struct seek *)q;
 
-	if (q != NULL) {
-		q->clear = clear_question;
-		s->date = s->number = INT64_MAX;
+	if (q == NULL) {
+		inquiry_fail(&(struct inquiry){ .ledger = l,
+		    .request = m->request }, "too many questions wait");
+		return NULL;
 	}
+	q->clear = clear_question;
+	s->date = s->number = INT64_MAX;
 	return s;
 }
 
@@ -229,7 +232,7 @@ seek_on_search(struct ledger *l, const struct message *m)
 	size_t			 i, texts = 0;
 
 	if (s == NULL)
-		return -1;
+		return 0;
 	w = &s->wanted;
 	if (msg_search_get(w, s->inquiry.payload, m->len) == -1)
 		return -1;
@@ -247,8 +250,9 @@ seek_on_top(struct ledger *l, const struct message *m)
 {
 	struct seek	*s = new_seek(l, m);
 
-	if (s == NULL ||
-	    msg_top_get(&s->top, s->inquiry.payload, m->len) == -1)
+	if (s == NULL)
+		return 0;
+	if (msg_top_get(&s->top, s->inquiry.payload, m->len) == -1)
 		return -1;
 	/* Of a day, usually. */
 	if (s->top.seconds == 0)
