@@ -25,7 +25,7 @@ sub abandon {
 	}
 }
 
-for my $words ([20, 'why', 'any=bob'], [20, 'top', 'by=refused']) {
+for my $words ([20, 'why', 'any=bob'], [20, 'top', 'by=refused'], [400, 'show', 'bob']) {
 	subtest "@$words[1 .. $#$words]" => sub {
 		my $d = Policyd->start(config => { fail_action => 'reject old', limits => [[1, 3600]] });
 

@@ -16,6 +16,11 @@
 #include "lib/log.h"
 
 #define FEED	32		/* charges before an early write */
+/*
+ * The ledger gives up an engine that sends it more than 256 questions at once.
+ * The rest is for locks.c.
+ */
+#define UNREAD_MOST	128
 
 static struct {
 	struct channel	*channel;
@@ -23,6 +28,8 @@ static struct {
 	void		(*late)(uint64_t, const struct msg_verdict *);
 	bool		 blocked;	/* waits to be writable */
 	unsigned int	 fed;		/* charges since the last write */
+	uint64_t	 unread[UNREAD_MOST];	/* questions, oldest first */
+	size_t		 nunread;
 	struct event	 readable;
 	struct event	 writable;
 } ledger;
@@ -45,8 +52,36 @@ drop_ledger(void)
 	channel_free(ledger.channel);
 	ledger.channel = NULL;
 	ledger.blocked = false;
+	ledger.nunread = 0;
 	blocks_no_list();
 	use_channel(NULL);
+}
+
+/*
+ * The ledger has answered a question, at least in part: it has read that one
+ * and all before it.
+ */
+static void
+forget_read(uint64_t request)
+{
+	size_t	i, rest;
+
+	for (i = 0; i < ledger.nunread; i++)
+		if (ledger.unread[i] == request)
+			break;
+	if (i == ledger.nunread)
+		return;
+	rest = ledger.nunread - (i + 1);
+	memmove(ledger.unread, ledger.unread + i + 1,
+	    rest * sizeof(ledger.unread[0]));
+	ledger.nunread = rest;
+}
+
+static int
+on_answer(const struct message *m)
+{
+	forget_read(m->request);
+	return ledger.answer(m);
 }
 
 /* -1: it is malformed. */
@@ -69,7 +104,7 @@ on_message(const struct message *m)
 	case MSG_OVERRIDES_END:
 		/* With a number it ends the answer to a question. */
 		if (m->request != 0)
-			return ledger.answer(m);
+			return on_answer(m);
 		if (blocks_message(m, loop_now()) == -1)
 			return -1;
 		locks_again();
@@ -78,17 +113,19 @@ on_message(const struct message *m)
 	case MSG_OVERRIDES_PART:
 		return blocks_message(m, loop_now());
 	case MSG_OVERRIDDEN:
-		return locks_on_answer(m) ? 0 : ledger.answer(m);
+		return locks_on_answer(m) ? 0 : on_answer(m);
 	case MSG_VERDICT:
 		if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
 			return -1;
 		if ((m->request & PENDING_NOT) != 0)
 			replay_verdict(m->request, &verdict);
-		else if (!pending_verdict(m->request, &verdict))
+		else if (!pending_verdict(m->request, &verdict)) {
+			forget_read(m->request);
 			ledger.late(m->request, &verdict);
+		}
 		return 0;
 	default:
-		return ledger.answer(m);
+		return on_answer(m);
 	}
 }
 
@@ -203,9 +240,14 @@ ledger_there(void)
 bool
 ledger_send(enum message_type type, uint64_t request, const struct str *payload)
 {
-	/* One that still looks for its database would not answer. */
-	if (ledger.channel == NULL || !pending_is_serving())
+	/*
+	 * One that still looks for its database would not answer, and one that
+	 * reads no questions does not soon.
+	 */
+	if (ledger.channel == NULL || !pending_is_serving() ||
+	    ledger.nunread == UNREAD_MOST)
 		return false;
+	ledger.unread[ledger.nunread++] = request;
 	/* A search must find what was refused before it. */
 	if (type == MSG_SEARCH || type == MSG_TOP) {
 		refusal_settle();

@@ -32,7 +32,10 @@ void	ledger_link_flush(void);
 /* Call it for each charge: in a long turn it writes some of them earlier. */
 void	ledger_feed(void);
 
-/* Sends a message of policyctl. False: no ledger has the database. */
+/*
+ * Sends a question of policyctl. False: no ledger has the database, or it has
+ * left too many questions unread.
+ */
 bool	ledger_send(enum message_type, uint64_t request, const struct str *);
 
 #endif

@@ -10,6 +10,8 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
+#define WAITING_MOST	64	/* for an answer; see UNREAD_MOST */
+
 struct unrecorded {
 	uint64_t	number;		/* of its request; 0: not sent */
 	struct override	lock;
@@ -68,9 +70,12 @@ locks_send(void)
 	struct msg_override	 m;
 	struct unrecorded	*l;
 	struct str		 payload;
-	size_t			 i;
+	size_t			 i, waiting = 0;
 
-	for (i = 0; i < locks.n && locks.ledger != NULL; i++) {
+	for (i = 0; i < locks.n; i++)
+		waiting += locks.list[i].number != 0;
+	for (i = 0; i < locks.n && locks.ledger != NULL &&
+	    waiting < WAITING_MOST; i++) {
 		l = &locks.list[i];
 		if (l->number != 0 ||
 		    channel_queued(locks.ledger) >= CHANNEL_HIGH)
@@ -87,6 +92,7 @@ locks_send(void)
 		m.id[0] = l->lock.id;
 		m.idlen[0] = l->lock.idlen;
 		l->number = ++locks.number | PENDING_NOT;
+		waiting++;
 		str_init(&payload);
 		msg_override_put(&payload, &m);
 		channel_send(locks.ledger, MSG_OVERRIDE, l->number, &payload,
@@ -117,6 +123,7 @@ locks_on_answer(const struct message *m)
 	clear_lock(&l->record);
 	*l = locks.list[--locks.n];
 	locks.recorded++;
+	locks_send();
 	if (locks.n == 0) {
 		log_notice("what was locked without the database is recorded: "
 		    "%" PRIu64 " lock%s", locks.recorded,
