@@ -13,7 +13,10 @@ struct ids	*match_recipients(const struct reading *,
 
 void		 match_clear(void *);	/* struct settings_match * */
 
-/* Whether the rule uses the recipient, which only RCPT always has. */
+/*
+ * Whether the rule uses the recipient, which Postfix sends with certainty only
+ * at RCPT.
+ */
 bool		 match_needs_rcpt(const struct settings_rule *);
 
 /*

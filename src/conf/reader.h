@@ -10,10 +10,11 @@
 
 /*
  * A reader converts one value of a configuration to one member of a struct; the
- * settings table and the fields of rules name readers. It returns 0 with the
- * member filled (the old content is freed) unless the value stands for nothing,
- * or -1 with at least one error added: the member may then be incomplete, and
- * the whole struct is not used.
+ * settings table and the fields of rules name readers. It returns 0 after it
+ * has filled in the member and freed the old content; a value that stands for
+ * nothing, such as None for `only`, may leave the member as it is. Or it
+ * returns -1 with at least one error added: the member may then be incomplete,
+ * and the whole struct is not used.
  */
 struct reader_word {
 	const char	*name;

@@ -219,7 +219,10 @@ struct settings {
 	uint64_t		 given;			/* a bit for each row */
 };
 
-/* Behind control_socket: the path of the socket of operator_group. */
+/*
+ * Added to the path of control_socket, it makes the path of the socket of
+ * operator_group.
+ */
 #define SETTINGS_OPERATOR	".operator"
 
 struct settings	*settings_new(void);		/* all defaults */
@@ -265,8 +268,9 @@ uint32_t		 settings_reported(const struct settings *,
 			    const struct limits *);
 
 /*
- * The longest window of any setting, in seconds. Cleaning must keep rows for
- * it.
+ * The longest period in seconds for which rows are counted: the longest window
+ * of any setting, but at least an hour if a lock has except_recipients.
+ * Cleaning must keep the rows of this period.
  */
 int64_t		 settings_longest_window(const struct settings *);
 

@@ -16,8 +16,8 @@
 #define TABLE_LAST	0x02	/* read after all other settings */
 #define TABLE_PLAIN	0x04	/* excluded by `rules` */
 #define TABLE_INSTALLED	0x08	/* default by table_set_directories */
-#define TABLE_HANDED	0x10	/* the member is the struct value, only checked
-				   by its reader */
+#define TABLE_HANDED	0x10	/* the member is the struct value itself, which
+				   the reader only checks */
 #define TABLE_TRIED	0x20	/* `policyctl try` takes it */
 
 size_t			 table_count(void);

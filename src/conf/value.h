@@ -62,7 +62,7 @@ void		 value_free(struct value *);
 /* Appends the item, and takes ownership of it. */
 void		 value_append(struct value *, struct value *);
 
-/* Wipes every string in it and makes it empty; the keys of a dict stay. */
+/* Wipes and empties every string in the tree, except the keys of dicts. */
 void		 value_blank(struct value *);
 
 /*

@@ -24,8 +24,8 @@ int	ask_connect(const char *path, int64_t patience, struct str *fault);
 void	ask_begin(struct str *question);
 
 /*
- * Writes all bytes; -1 with errno. If a question cannot be written, its answer
- * will be missing.
+ * Writes all bytes. 0, or -1 with errno. The writer of a question need not look
+ * at that: it finds that the answer is missing.
  */
 int	ask_write(int fd, const struct str *);
 

@@ -21,8 +21,9 @@ int	question_request(struct str *question);
 bool	question_since(struct str *question, char **words, int n);
 
 /*
- * Makes a duration in a command one word, and the words after it another.
- * False: it is not a duration.
+ * Adds the duration at the start of these words as one word of the question,
+ * and the words after it, the reason, as another. False: they do not start with
+ * a duration.
  */
 bool	question_duration(struct str *question, char **words, int n);
 

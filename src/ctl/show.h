@@ -57,8 +57,8 @@ void	show_field(struct str *, const struct answer_record *,
 void	show_who(struct str *, const char *);
 
 /*
- * Prints a text of one or more lines; other bytes that a terminal would
- * interpret are made visible.
+ * Appends a text of one or more lines, without empty ones. All bytes but the
+ * newlines that a terminal would interpret are made visible.
  */
 void	show_lines(struct str *, const char *printable);
 

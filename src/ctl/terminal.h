@@ -12,8 +12,8 @@ enum terminal_colour {
 };
 
 /*
- * Columns, endless unless it is a terminal, and lines; 80 and 24 if a terminal
- * does not tell them.
+ * Columns and lines: those of COLUMNS and LINES in the environment, or else of
+ * the terminal, or else 80 and 24. Without a terminal the width is not bounded.
  */
 size_t		 terminal_width(void);
 size_t		 terminal_height(void);
@@ -34,7 +34,10 @@ const char	*terminal_anew(void);
 void	terminal_keys(void);
 void	terminal_restore(void);
 
-/* The descriptor to poll for keys, or -1; whether the key lets it go on. */
+/*
+ * terminal_keys_fd: the descriptor to poll for keys, or -1. terminal_goes_on
+ * reads the key that was pressed; false: the user wants to quit.
+ */
 int	terminal_keys_fd(void);
 bool	terminal_goes_on(void);
 

@@ -51,7 +51,7 @@ new_amount(const struct decision *d, const struct decision_key *k)
 		return CHARGE_MAY_REFUSE(d->mode);
 	if (c->kind == CHARGE_EXTERNAL)
 		return k->seen == -1 ? c->amount : 0;
-	/* A value that was seen is not unseen again. */
+	/* CHARGE_BACK does not forget that a value was seen. */
 	if (c->kind == CHARGE_DISTINCT)
 		return d->mode != CHARGE_BACK;
 	if (c->kind == CHARGE_HABIT)
@@ -396,8 +396,8 @@ add_reached_hits(struct decision *d, struct msg_verdict *v, size_t n)
 }
 
 /*
- * Drops what does not happen when a key refuses the mail: warnings, and the
- * hits of soft keys, since Postfix does not take the mail with a soft action.
+ * When a key refuses the mail, drops what then does not happen: warnings, and
+ * the hits of soft keys, whose actions would have let Postfix take the mail.
  */
 static void
 drop_effects(struct decision *d, struct msg_verdict *v)
@@ -421,7 +421,10 @@ decision_make(struct decision *d, struct msg_verdict *v)
 	double	nearest = -1;
 	size_t	i;
 
-	/* The lists after the numbers are read where a bit or count says so. */
+	/*
+	 * The arrays from `charged` on are not zeroed: an element is read only
+	 * where one of the bits or counts before them says that it is set.
+	 */
 	memset(v, 0, offsetof(struct msg_verdict, charged));
 	decision_amounts(d);
 	v->verdict = VERDICT_ACCEPTED;

@@ -28,8 +28,8 @@ struct decision_key {
 	const struct msg_charge_key	*charge;
 	const struct limits		*limits;	/* in force now */
 	const struct window		*window;	/* counts of the id */
-	int64_t		 granted;	/* added to each limit, */
-	int64_t		 granted_until;	/* before this time_t */
+	int64_t		 granted;	/* is added to each limit */
+	int64_t		 granted_until;	/* a time_t: the grant ends then */
 	int64_t		 charged;	/* to the instance; 0 without one */
 	int64_t		 charged_at;	/* when last, a time_t */
 	bool		 repeated;	/* its tag was charged before */
@@ -42,8 +42,8 @@ struct decision_key {
 	const struct habit_pair	*network;
 	const struct habit_pair	*recipient;
 	bool		 learning;	/* the rule refuses nothing yet */
-	int64_t		 at_rcpt;	/* recipients of the instance for which
-					   it was weighed at RCPT */
+	int64_t		 at_rcpt;	/* recipients of the instance that were
+					   accepted at RCPT */
 	struct decision_wait	 wait;
 	/* Out. */
 	int64_t		 amount;	/* the part that is new */
@@ -107,9 +107,10 @@ struct decision_record {
 
 /*
  * What an accepted charge records: the amounts of its keys. A value that was
- * seen before is taken back at that second, and recorded at the new one; if
- * that second is later, since the clock was set back, nothing is recorded.
- * Returns the number of records, at most DECISION_RECORDS_MAX.
+ * seen before is taken back at the second of the last time, and recorded at the
+ * second of this one; if the last time is the later one, since the clock was
+ * set back, nothing is recorded. Returns the number of records, at most
+ * DECISION_RECORDS_MAX.
  */
 size_t	decision_records(const struct decision *, struct decision_record *);
 

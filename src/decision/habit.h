@@ -38,7 +38,10 @@ struct habit_terms {
 bool	habit_known(const struct habit_pair *, const struct habit_terms *,
 	    int64_t now);
 
-/* Whether the network is familiar to the key. NULL: its address is unknown. */
+/*
+ * Whether the network is familiar to the key. NULL, because the address of the
+ * client is unknown: it is not.
+ */
 bool	habit_familiar(const struct habit_pair *network,
 	    const struct habit_terms *, int64_t now);
 

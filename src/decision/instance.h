@@ -58,7 +58,7 @@ struct instances	*instance_resize(struct instances *, size_t entries);
 size_t			 instance_bytes(const struct instances *);
 
 /*
- * Adds the amount of a committed row, which instance_undo leaves; entries
+ * Adds the amount of a committed row; instance_undo does not undo that. Entries
  * before second `oldest` may be evicted for it. `reading` is 0 unless the row
  * may have been read before. When rows are read again, all rows of that reading
  * have the same number: the first amount of a reading replaces the known amount

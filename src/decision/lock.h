@@ -13,14 +13,15 @@
  * The field `lock` of a rule: a hit closes the login or the address that was
  * hit. Pure.
  *
- * Two overrides stand for it, both with what it matches as their id and the
- * rule as `who`: OVERRIDE_LOCK until the lock ends, and OVERRIDE_LOCKED, which
- * outlives it. The latter's `since` is the end of the last lock, or the second
- * after `policyctl unblock`: what was charged before cannot lock again.
+ * A lock is stored as two overrides. The id of both is what the lock matches,
+ * and their `who` is the rule. OVERRIDE_LOCK ends with the lock, and
+ * OVERRIDE_LOCKED outlives it. The latter's `since` is the end of the last
+ * lock, or the second after `policyctl unblock`: what was charged before cannot
+ * lock again.
  */
-#define LOCK_AGAIN	(INT64_C(30) * 86400)	/* seconds after the end of a
-						   lock: the next one within
-						   them lasts `again` */
+#define LOCK_AGAIN	(INT64_C(30) * 86400)	/* seconds; a lock that begins
+						   so soon after the end of the
+						   last one lasts `again` */
 #define LOCK_MOST	100	/* new locks of one rule in LOCK_PERIOD */
 #define LOCK_PERIOD	600	/* seconds */
 #define LOCK_PASSES	10	/* mails that pass a lock in LOCK_PASS_PERIOD */
@@ -47,8 +48,9 @@ struct lock_hit {
 struct lock_request {
 	struct override_subject	 subject;
 	bool			 exempt;	/* no rule applies */
-	uint8_t			 pass;		/* LOCK_PASS_*: of which kinds
-						   of locks it has keys */
+	uint8_t			 pass;		/* LOCK_PASS_*: the kinds of
+						   locks for which the charge
+						   has keys that count passes */
 	const char		*passes;	/* the rules whose locks it may
 						   pass, with commas between */
 	size_t			 passeslen;

@@ -83,13 +83,15 @@ struct override_subject {
 	size_t		 loginlen;
 	const char	*sender;
 	size_t		 senderlen;
-	bool		 senders;	/* a login's block is also a sender's */
+	bool		 senders;	/* the block of a login also matches a
+					   sender of the same name */
 	struct addr	 client;	/* bits 0: unknown */
 };
 
 /*
- * The block that matches this subject at `now`, or NULL: the first of that of
- * its login, its domain, its sender and the longest network.
+ * The block that matches this subject at `now`, or NULL. If there are several:
+ * that of its login, else of its domain, else of its sender, else of the
+ * longest network.
  */
 const struct override	*override_block(const struct override_list *,
 			    const struct override_subject *, int64_t now);

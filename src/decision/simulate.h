@@ -27,8 +27,8 @@ void	simulate_sort(struct simulate_row *, size_t n);
 
 /*
  * Decides on each row in turn, as decision_make does, seen at its date. `rows`
- * are sorted; what is refused does not count afterwards. A correction takes
- * back no more than counts then.
+ * are sorted; what is refused does not count afterwards. A correction is
+ * reduced to what counts at its date, so that no sum becomes negative.
  */
 void	simulate_limits(const struct simulate_row *rows, size_t n,
 	    const struct limits *, struct simulate_result *);
@@ -38,8 +38,8 @@ int64_t	simulate_peak(const struct simulate_row *rows, size_t n,
 	    int64_t seconds);
 
 /*
- * Of n > 0 sorted numbers the least that `part` of `of` of them do not exceed:
- * 50 of 100 is the median.
+ * The quantile `part` / `of` of n > 0 sorted numbers, such as 50 / 100 for the
+ * median: the least of them that is not exceeded by that share of them.
  */
 int64_t	simulate_quantile(const int64_t *sorted, size_t n, size_t part,
 	    size_t of);

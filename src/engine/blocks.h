@@ -14,8 +14,9 @@
 
 /*
  * The engine's list of blocks, locks and grants, as the ledger sent it last. It
- * is kept while the database is away. The ledger reads the list again before it
- * decides, if its own is older than a second, and sends it before the verdicts.
+ * is kept while the database is away. Before it decides, the ledger reads its
+ * own list again if that is old (override_table.h), and sends it before the
+ * verdicts.
  */
 void	blocks_init(void);
 
@@ -23,8 +24,8 @@ void	blocks_init(void);
 int	blocks_message(const struct message *, struct mono now);
 
 /*
- * Whether the list is as new as the ledger's would be; `wall` is seconds since
- * 1970.
+ * Whether the list is so new that the ledger most likely would not read it
+ * again either; `wall` is seconds since 1970.
  */
 bool	blocks_fresh(struct mono now, int64_t wall);
 
@@ -78,8 +79,9 @@ struct override_list	*blocks_list(void);
 
 /*
  * Appends the id of a block (struct override) for what an administrator wrote:
- * a login, an address, a network, "@domain", such an id itself, as
- * "sender:address", or RULE:ID for the ID. Returns NULL, or why it is invalid.
+ * a login, an address, a network, "@domain", or such an id itself, as
+ * "sender:address". Of RULE:ID the name of the rule is left out. Returns NULL,
+ * or why it is invalid.
  */
 const char	*blocks_what(struct str *id, const struct settings *,
 		    const char *, size_t);

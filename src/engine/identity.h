@@ -49,9 +49,9 @@ bool		 identity_within(const struct settings_networks *,
 		    const struct addr *);
 
 /*
- * Whether the request has every attribute of the match (`all`), or one of them,
- * with one of its values. The str is for what is built meanwhile; it is left as
- * it was.
+ * With `all`, whether the request has, for every attribute of the match, one of
+ * the values listed for it; otherwise, whether it has one of them for at least
+ * one attribute. The str is for what is built meanwhile; it is left as it was.
  */
 bool		 identity_matches(struct str *, const struct settings *,
 		    const struct settings_match *, const struct request *,

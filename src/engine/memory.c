@@ -15,9 +15,12 @@
 #include "lib/window.h"
 
 #define DAY		86400	/* seconds */
-/* An eighth of the memory is for instances, another one for values. */
+/*
+ * An eighth of the limit is for instances, and another one for values. The
+ * mapping may take a further eighth, which the limit does not include.
+ */
 #define INSTANCE_SHARE	(8 * INSTANCE_COST)
-#define MAPPING_SHARE	8		/* limit / 8, in addition */
+#define MAPPING_SHARE	8
 
 struct memory_id {
 	struct map_node		 node;
@@ -152,7 +155,10 @@ memory_rename(struct memory *m, const char *was, const char *name)
 	size_t			 len = strlen(was);
 
 	str_init(&fresh);
-	/* No rule has this name now, so no id is met twice. */
+	/*
+	 * No rule has the name `was` now, so the ids that id_get appends to the
+	 * list are not renamed again.
+	 */
 	TAILQ_FOREACH(id, &m->recent, entry) {
 		if (id->len <= len || id->id[len] != ':' ||
 		    memcmp(id->id, was, len) != 0)
@@ -167,7 +173,7 @@ memory_rename(struct memory *m, const char *was, const char *name)
 		if (id->wait.until > other->wait.until)
 			other->wait = id->wait;
 		id_weigh(m, other);
-		/* `owed` stays: it is owed to the tables under this name. */
+		/* `owed` stays: replay.c records it under the old name. */
 		window_clear(&id->window);
 		id->wait.until = 0;
 		id_weigh(m, id);

@@ -26,9 +26,10 @@ size_t		 memory_bytes(const struct memory *);
 struct mapping	*memory_mapping(struct memory *);
 
 /*
- * Corrects the acceptance by a second ledger of a charge that a first ledger
- * did not answer. If the first one had recorded it, the second one charges 0:
- * fills in `charged` what this memory does not know yet.
+ * Call it before memory_learn if a charge was sent to a second ledger, since
+ * the first gave no answer, and the second accepts it. If the first had
+ * recorded the charge, the second charges 0, although this memory does not know
+ * the charge: replaces each 0 in `charged` by what is new to this memory.
  */
 void		 memory_again(struct memory *, const struct msg_charge *,
 		    struct msg_verdict *, int64_t now);
@@ -52,11 +53,11 @@ void		 memory_owe(struct memory *, const struct msg_charge *,
 		    const int64_t *charged, int64_t date, int sign);
 
 /*
- * Whether a window is over its limit although the ledger has accepted the
- * charge: the ledger does not know the amounts of memory_owe. Then
- * *right is the right verdict: a refusal, or if only soft keys are over, an
- * acceptance that says so. Always false for a charge with a key that counts
- * different values, since these cannot be taken back.
+ * The ledger has accepted the charge, but does not know the amounts of
+ * memory_owe. True: with these a window is over its limit, and *right is the
+ * verdict to use: a refusal, or if only soft keys are over, an acceptance that
+ * says so. Always false for a charge with a key that counts different values,
+ * since these cannot be taken back.
  */
 bool		 memory_over(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now,

@@ -25,7 +25,7 @@ struct entry {
 	struct str		 payload;
 };
 
-/* An id that was refused in this minute. */
+/* A subject that was refused in this minute. */
 struct subject {
 	struct map_node		 node;		/* first */
 	int64_t			 times;		/* summed, not kept */
@@ -209,7 +209,7 @@ on_timer(int fd, short what, void *arg)
 		set_timer();
 }
 
-/* The id with its kind; NULL: there is no room for a new one. */
+/* The subject of a refusal; NULL: there is no room for a new one. */
 static struct subject *
 get_subject(const struct msg_refusal *m, bool *first)
 {

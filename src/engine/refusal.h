@@ -14,15 +14,17 @@
 /*
  * The refusals on their way to the ledger, which keeps them for policyctl. A
  * subject is an id with a kind of refusal, in shadow or not. The first refusal
- * of each subject and minute is kept, others up to REFUSAL_MORE a second;
- * further ones are summed up, in one more refusal for each subject. Those that
- * the ledger has not written yet wait here, also while the database is away.
- * Their number is bounded: those that are not the first of their subject and
- * minute are dropped first, then the oldest.
+ * of each subject and minute is kept, and of the others, of all subjects
+ * together, REFUSAL_MORE a second. What is not kept is summed up, in one more
+ * refusal for each subject. Refusals that the ledger has not written yet wait
+ * here, also while the database is away. Their number is bounded: those that
+ * are not the first of their subject and minute are dropped first, then the
+ * oldest.
  */
 #define REFUSAL_MORE		10
-#define REFUSAL_IDS		50000	/* subjects in a minute; those of others
-					   are neither first nor summed up */
+#define REFUSAL_IDS		50000	/* subjects in a minute; refusals of
+					   further subjects count as not the
+					   first, and are not summed up */
 #define REFUSAL_WAITING		20000
 #define REFUSAL_BYTES		(16 * 1024 * 1024)
 

@@ -32,7 +32,7 @@ bool	replay_add(struct msg_charge *, const int64_t *charged, int64_t date);
 /*
  * Keeps an order to take back a charge that the database accepted but that was
  * refused. The amounts in `charged`, which the ledger told, are clamped to the
- * range of a charge's. `tag` is new and not 0. False: no room.
+ * range from 0 to CHARGE_AMOUNT_MAX. `tag` is new and not 0. False: no room.
  */
 bool	replay_back(struct msg_charge *, const int64_t *charged, int64_t date,
 	    int64_t tag);

@@ -11,7 +11,7 @@ enum stats_counter {
 	STATS_REQUESTS,
 	STATS_MALFORMED,
 	STATS_PASSED,		/* nothing to charge */
-	STATS_EXEMPT,		/* of all requests */
+	STATS_EXEMPT,		/* whatever their answer was */
 	STATS_ACCEPTED,
 	STATS_REFUSED,
 	STATS_BLOCKED,		/* by policyctl block, or a lock */

@@ -14,15 +14,16 @@
  * system call carries many messages. The header is sixteen bytes in the order
  * of the host: u32 length of the payload, u16 type, u16 flags (1: a descriptor
  * comes with it), u64 request number. The table in message.c says who may send
- * what to whom. Any other message breaks the channel (EBADMSG), and so does a
- * descriptor that the type does not carry or a child sends; it is closed.
+ * what to whom. Any other message breaks the channel (EBADMSG). So does a
+ * descriptor if the type carries none, or if a child sends it; that descriptor
+ * is closed.
  */
 struct channel;
 
 /*
- * Longest payload from a child; it holds the largest charge that message.h
- * permits. The parent is trusted, and a table of limits for many ids is one
- * setting.
+ * Longest payload from a child, which holds the largest charge that message.h
+ * permits; and from the parent, which is trusted, and may send the limits of
+ * many ids in one setting.
  */
 #define CHANNEL_PAYLOAD_MAX	(2 * 1024 * 1024)
 #define CHANNEL_PARENT_MAX	(64 * 1024 * 1024)

@@ -89,7 +89,8 @@ enum message_type {
 	MSG_OVERRIDE,		/* struct msg_override */
 	MSG_TRUST,		/* struct msg_charge: of CHARGE_HABIT keys */
 	MSG_FORGET,		/* the same: what was learned since its date */
-	MSG_OVERRIDDEN,		/* struct msg_overridden; of these too */
+	MSG_OVERRIDDEN,		/* struct msg_overridden: the answer to
+				   MSG_OVERRIDE, MSG_TRUST and MSG_FORGET */
 	/* policyctl try and top, by a ledger that reads all rows */
 	MSG_SCAN,		/* parent to engine and ledger: number: role of
 				   the peer, with our end of a channel */
@@ -230,8 +231,9 @@ enum charge_mode {
 enum charge_kind {
 	CHARGE_SUM,
 	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
-	CHARGE_EXTERNAL,	/* a mail needs room and records nothing;
-				   CHARGE_ADD records, once for a `value` */
+	CHARGE_EXTERNAL,	/* a mail needs room for 1 and records nothing;
+				   CHARGE_ADD records its amount, but only once
+				   for each `value` */
 	CHARGE_TOTAL,		/* the instance's total, as if tag were 0 */
 	CHARGE_HABIT,		/* 1 when `value` is new and `network` not
 				   familiar; without a value the instance's
@@ -325,8 +327,8 @@ enum verdict {
 struct msg_verdict {
 	struct limit	limit;		/* the full window, or the nearest; with
 					   per_mail its seconds are 0 */
-	int64_t		used;		/* its sum; of the nearest with this
-					   mail */
+	int64_t		used;		/* its sum; if it is the nearest,
+					   including this mail */
 	int64_t		retry_after;	/* seconds until it is accepted; where
 					   it never is, the window's length */
 	uint32_t	over;		/* bit per soft key that is over */
@@ -347,8 +349,8 @@ struct msg_verdict {
 	int64_t		locked_until[CHARGE_KEYS_MAX];	/* per bit in locked */
 	struct {
 		struct limit	limit;	/* no seconds: max_per_mail */
-		int64_t		used;	/* with this mail, if warned, and for
-					   CHARGE_ADD */
+		int64_t		used;	/* including this mail if warned, and
+					   for CHARGE_ADD */
 		int64_t		retry_after;	/* the same for this key alone;
 					   0 if shadowed or warned */
 	} full[CHARGE_KEYS_MAX];	/* per key with a bit in over, shadowed

@@ -66,11 +66,12 @@ void	msg_refusal_put(struct str *, const struct msg_refusal *);
 int	msg_refusal_get(struct msg_refusal *, const void *, size_t);
 
 /*
- * Which refusals to find, the newest first: those of one of the ids, those with
- * `any` as their login, sender, recipient, client, queue id or id without its
- * rule, and those that have all fields of `text` that are not empty. Letter
- * case does not matter, except in ids and queue ids. If nothing is named, all
- * refusals are found, and the search ends with the last one that is wanted.
+ * Which refusals to find, the newest first. Those of one of the ids; those with
+ * `any` as their login, sender, recipient, client, queue id, or id, with or
+ * without its rule ("@domain": an address in that domain); and those that have
+ * all fields of `text` that are not empty. Letter case does not matter, except
+ * in the ids, and in a queue id that `any` names. If nothing is named, all
+ * refusals are found, but the search ends after `n` of them.
  */
 struct msg_search {
 	uint32_t	 n;		/* at most so many; 0: only counts */

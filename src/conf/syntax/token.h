@@ -31,8 +31,8 @@ struct token {
 	uint64_t	 magnitude;
 	double		 real;
 	/*
-	 * The token is wrong in itself. Only its user reports that, so that
-	 * skipping is silent.
+	 * The token itself is malformed. The parser reports that when it uses
+	 * the token; a token that it skips is not reported.
 	 */
 	const char	*fault;		/* NULL: none */
 	unsigned int	 fault_line;

@@ -25,8 +25,8 @@ struct audit {
 #define AUDIT_PEER_MAX	96
 
 /*
- * Writes who the peer is into `text`, and returns it: without `group` as a
- * block or grant keeps it, with `group` as the log has it.
+ * Writes who the peer is into `text`, and returns it. `group`: with its group,
+ * for the log; a block or a grant stores the text without it.
  */
 char	*audit_who(const struct audit *, bool group, char text[AUDIT_PEER_MAX]);
 

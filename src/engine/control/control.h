@@ -69,7 +69,7 @@ enum control_state {
 	CONTROL_READING,
 	CONTROL_WAITING,	/* for the ledger or the parent */
 	CONTROL_WRITING,
-	CONTROL_GONE		/* closed; its end is to be logged */
+	CONTROL_GONE		/* closed; only the log waits for its end */
 };
 
 /* A connection and its command. */
@@ -146,8 +146,8 @@ struct memory		*control_memory(void);
 struct control	*control_numbered(uint64_t);
 
 /*
- * Lets the command wait for `ms` at most, and for no task of the parent any
- * more. After that time its on_timeout is called.
+ * Lets the command wait for an answer other than that of a task of the parent.
+ * After `ms` milliseconds its on_timeout is called.
  */
 void		 control_hold(struct control *, int64_t ms);
 
@@ -193,9 +193,9 @@ void		 control_progress(struct control *, int64_t rows);
 void		 control_task(struct control *, enum parent_task);
 
 /*
- * away.c: fails a command that needs the database, with the reason why the
- * database does not work, for which it asks the ledger or the parent. `what` is
- * the error that the reason follows; NULL: the state of the database.
+ * away.c: asks the ledger or the parent why the database does not work, and
+ * fails the command with an error and that reason after it. The error is
+ * `what`, or with NULL a text that says in which state the database is.
  */
 void	away_fail(struct control *, const char *what);
 

@@ -18,8 +18,8 @@ bool	explain_id_fits(struct control *, const struct control_word *);
  * rule that counts by such an id, or under the rule of "RULE:ID". With `mails`,
  * and without a rule's name, only under rules that count recipients or
  * messages. There may be none. The keys point into `ids`, which is the caller's
- * and empty at first. Without `mails` returns whether one of the ids is exempt;
- * that key has no limits.
+ * and empty at first. Returns whether one of the ids is exempt, so that its key
+ * has no limits; with `mails` that is not looked at, and the result is false.
  */
 bool	explain_id(struct msg_charge *, const struct settings *,
 	    const struct control_word *, struct str *ids, bool mails);
