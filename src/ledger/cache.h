@@ -40,8 +40,9 @@ struct cache_id {
 };
 
 /*
- * cache_trim evicts ids while cache_bytes is above `max_bytes`. How many
- * instances there may be is chosen by cache_new, and stays so.
+ * cache_trim evicts ids while cache_bytes is above `max_bytes`, but leaves them
+ * half of that. cache_new chooses how many instances there may be;
+ * cache_set_max does not change that.
  */
 struct cache	*cache_new(size_t max_bytes);
 void		 cache_free(struct cache *);

@@ -38,18 +38,19 @@ struct clean {
 	int64_t			 records;	/* deleted so far */
 	enum clean_stage	 stage;
 	int64_t			 learn;		/* longest, in seconds */
-	struct store_kept	 pairs;		/* the same for mail_habit */
-	int64_t			 who;		/* the position there */
+	struct store_kept	 pairs;		/* of mail_habit: as `kept` */
+	int64_t			 who;		/* of it, as `position` */
 	int64_t			 began;		/* steps fail since, ns */
 	int64_t			 next;		/* not before this, ns */
 };
 
 /*
  * Starts cleaning. The steps delete rows older than twice the longest window of
- * any limit (in the settings, or returned by sql_limits_by_id as long as rows
- * can lie in twice that window), and rows dated more than WINDOW_SKEW in the
- * future; then what no rule that counts new recipients remembers any longer,
- * and what remains of grants, blocks and locks that have ended.
+ * any limit, and rows dated more than WINDOW_SKEW in the future. A window that
+ * sql_limits_by_id returned counts for twice its length after that; without any
+ * limit the window is a day. Then they delete pairs of rules that count new
+ * recipients that were not used for the longest `learn`, at least 90 days; and
+ * grants, blocks and locks that ended more than a day ago.
  */
 void	clean_begin(struct clean *, struct store *, const struct settings *,
 	    const struct lookup *, int64_t now);

@@ -35,9 +35,10 @@ bool		 hits_first(struct hits *, enum hit_kind, const char *id,
 		    size_t idlen, int64_t seconds);
 
 /*
- * Sends the hits of all kinds to the report's channel, the logins that
- * report_user was not told of, then the time of the last report, and remembers
- * what it sent for hits_forget.
+ * Sends to the report's channel the hits of all kinds, evidence of where the
+ * refused mail of their ids came from, the logins of which no user was told
+ * (report_user), and the time of the last report. Remembers what it sent, for
+ * hits_forget.
  */
 enum store_result	 hits_send(struct hits *, struct store *,
 			    struct channel *, const struct settings *,

@@ -50,8 +50,9 @@ struct inquiries {
 };
 
 /*
- * Queues a question of `size` bytes, whose other members the caller sets. NULL:
- * too many wait; a ledger that was started for one command has one.
+ * Queues a question, a struct of `size` bytes, whose other members the caller
+ * sets. NULL: too many questions wait already, which is one question in a
+ * ledger that was started for one command.
  */
 struct inquiry	*inquiry_new(struct ledger *, const struct message *,
 		    size_t size, enum store_result (*step)(struct inquiry *));

@@ -37,8 +37,9 @@ struct ledger {
 	struct history		*history;
 	struct clean		 clean;
 	struct inquiries	 asked;		/* by policyctl */
-	bool			 scans;		/* was started for one of them,
-						   and does nothing else */
+	bool			 scans;		/* this process was started for
+						   one question, and does
+						   nothing else */
 	unsigned int		 questions;	/* since the last decision */
 	struct notices		*notices;
 	enum message_type	 wanted;	/* by the report: hits or a
@@ -55,8 +56,10 @@ struct ledger {
 	int64_t			 busy_since;	/* ns; 0: it is not */
 	int64_t			 progress;	/* last told to parent, ns */
 	int64_t			 remembered;	/* last clean_remember, ns */
-	int64_t			 used;		/* charges were read last, ns */
-	int64_t			 flushed;	/* overlapped last, ns */
+	/* Monotonic, ns, for ledger_ended: when each connection was used. */
+	int64_t			 used;		/* the store's: last charges */
+	int64_t			 flushed;	/* the one that makes commits
+						   durable */
 	uint64_t		 figure[FIGURE__MAX];
 	struct log_limit	 notices_failed;	/* in the log */
 	struct str		 payload;	/* ledger_payload */

@@ -10,7 +10,7 @@
 #include "lib/num.h"
 
 #define FRESH_MS	1000
-#define SHARE		50	/* pause, in times of a reading */
+#define SHARE		50	/* least age, in durations of a reading */
 #define CORRECT_MOST	2000	/* corrections in a batch of their own */
 
 void
@@ -151,7 +151,7 @@ correct_override(void *arg, const struct override *o)
 
 /*
  * Puts a list that was read in place of the last one. What is wrong in it is
- * corrected now, and in the database with the next change.
+ * corrected now, and in the database by override_table_change.
  */
 static void
 take_list(struct override_table *t, struct override_list *fresh, int64_t now)
@@ -223,7 +223,7 @@ override_table_batch(struct override_table *t, struct store *store,
 		override_list_free(list);
 		return result;
 	}
-	/* They include what this batch wrote but has not committed yet. */
+	/* The list also has what this batch is to write, or wrote already. */
 	for (i = 0; i < t->fresh.n; i++)
 		(void)override_list_set(list, &t->fresh.list[i]);
 	take_list(t, list, now);
@@ -304,7 +304,10 @@ find_locks(const struct override_table *t,
 	return n + (out[n] != NULL);
 }
 
-/* The changes, with the ends of the locks that they end too. */
+/*
+ * Collects in t->fresh the overrides to write: the changes, and the ends of the
+ * locks that they end too.
+ */
 static enum override_result
 set_overrides(struct override_table *t, const struct override *list,
     size_t n, int64_t now)

@@ -11,8 +11,9 @@
 
 /*
  * The grants, blocks and locks, as read from the database. The whole list is
- * read again before a decision when it is older than a second, or when the
- * clock was set back since it was read.
+ * read again before a decision when it is older than a second and than fifty
+ * times as long as it took to read it, or when the clock was set back since it
+ * was read.
  */
 
 /* Overrides with copies of their strings. */
@@ -73,11 +74,12 @@ enum store_result	 override_table_lock(struct override_table *,
 
 /*
  * The same for a change: writes overrides, all of one kind and `until`. The end
- * of a block is the end of a lock of the same id too. A lock is one that was
- * set while the database was away; if it holds already, or was ended since, it
- * stays as it is. What the last reading found wrong is corrected too; without
- * a change (n is 0) only that, and of much only a part. *outcome: what the
- * change comes to once it is committed.
+ * of a block also ends locks of the same id, and of a login those in unfamiliar
+ * networks. A lock is one that was set while the database was away: it is not
+ * written if it has ended, or if a later lock of that id, or its end, is stored
+ * already. What the last reading found wrong is corrected too; without a change
+ * (n is 0) only that, and not all at once if it is much. *outcome: the result
+ * of the change once it is committed.
  */
 enum store_result	 override_table_change(struct override_table *,
 			    struct store *, const struct override *, size_t n,

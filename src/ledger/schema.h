@@ -48,7 +48,7 @@ struct schema_database {
 	bool	 fold;		/* fold_case */
 };
 
-/* Before the reason that only the administrator can mend. */
+/* Begins the reason of a fault that only the administrator can mend. */
 #define SCHEMA_UNFIT	"the tables cannot be used as they are: "
 
 /*

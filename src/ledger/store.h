@@ -161,9 +161,9 @@ struct store_reader {
 	/*
 	 * A row that is new to this daemon. The batch need not touch its id.
 	 * If the first reading of the id is not complete, the callee zeroes
-	 * the cursor, so that this reading begins again. After a start and
-	 * after `changed` a store whose first readings report no instances
-	 * (SQLite) reports the newest rows, as many as it can read quickly.
+	 * the cursor, so that this reading begins again. The first readings of
+	 * SQLite report no instances: so after a start, and after `changed`, it
+	 * reports the newest rows as news, as many as it can read quickly.
 	 */
 	void	(*news)(void *, const struct store_row *);
 
@@ -217,7 +217,9 @@ struct store_overlap {
 	int	(*fd)(const struct store *);
 };
 
-/* One of each backend. NULL: the backend does not need it. */
+/*
+ * Each backend has one such struct. A function that it does not need is NULL.
+ */
 struct store_optional {
 	/*
 	 * Call before store_open: starts the checkpointer of the log (SQLite),
@@ -307,9 +309,9 @@ void			 store_hit(struct store *, enum hit_kind,
 /*
  * After STORE_OK the cursors are moved past the appended rows. After any other
  * result nothing was written (STORE_LOST: the result is unknown), and the
- * transaction is over. After STORE_BUSY, another daemon committed first, the
- * cursors are still where store_begin left them: the caller may begin the same
- * batch again. After STORE_FAILED the cache must drop the touched ids.
+ * transaction is over. STORE_BUSY: another daemon committed first, and the
+ * cursors are still where store_begin left them, so that the caller may begin
+ * the same batch again. After STORE_FAILED the cache must drop the touched ids.
  *
  * With *later set the store may commit without waiting for the disk: others see
  * the rows, but a loss of power can undo them until the commit is durable. On

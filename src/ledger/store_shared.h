@@ -14,7 +14,7 @@ enum store_statement {
 	SET_NUMBER,
 	FIRST_NUMBER,
 	HITS,
-	WARNINGS,		/* HITS + HIT_NEAR, as also below */
+	WARNINGS,		/* HITS + HIT_NEAR, and so the next ones */
 	SHADOWS,
 	LOCKS_SET,
 	HITS_LESS,
@@ -51,7 +51,10 @@ enum store_statement {
 	STORE_STATEMENT__MAX	/* the first of the backend's own */
 };
 
-/* Their texts about hits, by the backend's macros of a table. */
+/*
+ * The texts of the statements about hits. The backend defines the three macros,
+ * each of which takes the name of a table.
+ */
 #define STORE_HIT_STATEMENTS						\
 	[HITS] = HIT_ALL("limit_report"),				\
 	[WARNINGS] = HIT_ALL("limit_warning"),				\
@@ -92,8 +95,8 @@ struct store_call {
 	/* Called for each row; NULL: the statement has no result. */
 	void			(*each)(const struct store_line *, void *);
 	void			*arg;
-	int64_t			*changes;	/* NULL, or the number of rows
-						   that it changed is added */
+	int64_t			*changes;	/* unless NULL: the number of
+						   changed rows is added */
 };
 
 enum store_frame {

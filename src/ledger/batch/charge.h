@@ -30,9 +30,9 @@ void			 charge_batch_settings(struct charge_batch *,
 
 /*
  * Adds a copy of the charge in the payload; -1 with errno EBADMSG when the
- * payload is malformed. MSG_CHARGE is answered by `verdict`. Others are
- * answered by `weighed`: MSG_RESET resets the ids, and what is only weighed is
- * decided and not recorded, unless it is a CHARGE_ADD.
+ * payload is malformed. MSG_CHARGE is answered by `verdict`. The other types
+ * are answered by `weighed`: MSG_RESET resets the ids, MSG_EXTERNAL records a
+ * CHARGE_ADD, and MSG_WEIGH is decided but not recorded.
  */
 int			 charge_batch_add(struct charge_batch *,
 			    enum message_type, uint64_t request,
@@ -50,8 +50,8 @@ enum store_result	 charge_batch_map(struct charge_batch *, struct mono,
 /*
  * Adds a copy of a change of overrides (see override_table_change). It is a
  * transaction of its own, so that its faults fail no mail, and is decided again
- * after a conflict, as charges are. A copy of `answer`, which has the ids that
- * id_sql gave, gets the result and goes to `overridden`.
+ * after a conflict, as charges are. `answer` has the ids that id_sql gave;
+ * `overridden` gets a copy of it, with the result filled in.
  */
 void			 charge_batch_change(struct charge_batch *,
 			    uint64_t request, const struct override *, size_t,
@@ -86,10 +86,10 @@ struct charge_answers {
 	void	(*weighed)(void *, uint64_t request,
 		    const struct msg_weighed *);
 	/*
-	 * `more`: whether the engine has further charges to send, so that the
-	 * batch can be committed without waiting for the disk (NULL: it has
-	 * none). `answered`: some charges were answered, and the answers can be
-	 * sent now.
+	 * `more`: whether the engine has further charges to send. If so, the
+	 * batch may be committed without waiting for the disk, and the next one
+	 * begins meanwhile. NULL: it never has. `answered`: some charges were
+	 * answered, and the answers can be sent now.
 	 */
 	bool	(*more)(void *);
 	void	(*answered)(void *);

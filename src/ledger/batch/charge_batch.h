@@ -121,8 +121,9 @@ enum store_result	 charge_end(struct charge_batch *,
 
 /*
  * Writes a part of the corrections that are due (struct override_table). If
- * there are none, makes the first change and answers it. STORE_OK, STORE_BUSY
- * or STORE_LOST.
+ * there are none, makes the first change and answers it. If its deadline has
+ * passed, or if a statement fails, also one of the corrections, the answer to
+ * the first change is OVERRIDE_FAILED. STORE_OK, STORE_BUSY or STORE_LOST.
  */
 enum store_result	 charge_change_run(struct charge_batch *, int64_t now,
 			    struct mono);

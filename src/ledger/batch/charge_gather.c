@@ -8,10 +8,11 @@
 /* --- id_sql --- */
 
 /*
- * Gives the keys of a charge the ids that are counted: those that were charged,
- * or those that SQL gave for them, with the limits of these. They are copied,
- * since the entries may change before the verdict is sent. False: no id is
- * known of a key, and SQL gives none.
+ * Gives each key of a charge the id that is counted: the id that was charged,
+ * or the one that id_sql gave for it, and the limits of that one. Its bytes are
+ * copied, since the lookup entry may change before the verdict is sent. False:
+ * it is unknown which id a key counts, since the query fails and has never
+ * given an answer.
  */
 static bool
 map_charge(struct charge_batch *b, struct verdict_charge *c)
@@ -46,7 +47,7 @@ map_charge(struct charge_batch *b, struct verdict_charge *c)
 		c->ids[i].id = k->charge.id;
 		c->ids[i].idlen = k->charge.idlen;
 	}
-	/* The ids under earlier names of the rules, of the ids counted now. */
+	/* Adds each id that is counted, under the earlier names of its rule. */
 	c->nids = c->nkeys;
 	for (i = 0; i < c->nkeys && c->room > c->nkeys; i++) {
 		k = &c->keys[i];

@@ -31,7 +31,10 @@ struct verdict_key {
 		uint32_t	 reported;
 		char		*room;		/* for the id of id_sql */
 	} own;
-	/* The id as sent, not its stored form; only if c->room > c->nkeys. */
+	/*
+	 * The id as sent, not its stored form. Set only if `room` of the charge
+	 * exceeds its `nkeys`: a rule has earlier names.
+	 */
 	const char		*whole;
 	size_t			 wholelen;
 	struct lookup_entry	*sql;		/* limits; NULL: the charge's */

@@ -62,12 +62,13 @@ struct mysqldb {
 	/* How many prepared statements without a result have run. */
 	int64_t			 writes;
 	/*
-	 * A node of a Galera cluster that rolls a transaction back for another
-	 * node's while it prepares a statement does not say so, and the next
-	 * statement begins a new transaction, without the locks. So with
-	 * `outside` a statement that is prepared within a transaction fails
-	 * with MYSQLDB_FAULT_BUSY and sets `inside`, and the transaction has to
-	 * begin again.
+	 * A node of a Galera cluster may roll a transaction back in favour of
+	 * another node's. If it does so while it prepares a statement, it
+	 * reports no error, and the next statement begins a new transaction,
+	 * without the locks. So statements are to be prepared outside of
+	 * transactions there: with `outside`, one that had to be prepared
+	 * within a transaction fails with MYSQLDB_FAULT_BUSY and sets `inside`.
+	 * It is prepared then, and the transaction has to begin again.
 	 */
 	bool			 outside;
 	bool			 inside;
@@ -87,11 +88,13 @@ struct mysqldb {
 	char			 text[MYSQLDB_COLUMNS][MYSQLDB_TEXT];
 	unsigned long		 len[MYSQLDB_COLUMNS];
 	bool			 foreign;	/* an administrator's query */
-	bool			 milliseconds;	/* MySQL's bound */
+	bool			 milliseconds;	/* mysqldb_query_bound uses
+						   MySQL's variable */
 	const struct mysqldb	*beside;	/* mysqldb_watch */
 	void			(*input)(void *);
 	void			*arg;
-	size_t			 host;	/* counted from the list's end */
+	size_t			 host;	/* which of the configured list, counted
+					   from its end */
 };
 
 /*

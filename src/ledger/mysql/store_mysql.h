@@ -33,7 +33,7 @@ enum statement {
 	APPEND,
 	SEE,
 	HIT,
-	WARNING,		/* HIT + HIT_NEAR, as also below */
+	WARNING,		/* HIT + HIT_NEAR, and so the next two */
 	SHADOWED,
 	LOCKED,
 	SUMS_GONE,
@@ -68,7 +68,7 @@ enum store_queue {
 	QUEUE_ROWS,		/* APPEND */
 	QUEUE_VALUES,		/* SEE */
 	QUEUE_PAIRS,		/* LEARN */
-	QUEUE_HITS,		/* HIT + its kind, and so for each kind */
+	QUEUE_HITS,		/* HIT + kind: one queue for each kind */
 	QUEUE_COPY = QUEUE_HITS + HIT_KIND__MAX,	/* TAKE_COPY */
 	QUEUE_DROP,		/* TAKE_DROP */
 	QUEUE__MAX
@@ -103,15 +103,20 @@ struct store {
 	bool			 cluster;	/* Galera */
 	struct mono		 rivals;	/* batches yield until then */
 	struct mono		 begun;		/* when the batch began */
-	int64_t			 took;		/* by the last batch that won,
-						   ms; 0: none since the wait */
+	int64_t			 took;		/* on a cluster: by the last
+						   batch, ms; 0: it committed
+						   no rows */
 	bool			 unlocked;	/* mail_lock lacks rows */
+	/* store_mysql_lock.c explains these three. */
 	int64_t			 left;		/* `base` after our last batch,
-						   if alone; else -1 */
-	int64_t			 quiet;		/* `base` when last disturbed */
-	int64_t			*known;		/* counts of slots since then */
+						   if that was alone; else -1 */
+	int64_t			 quiet;		/* `base` of the last batch
+						   that was disturbed */
+	int64_t			*known;		/* counts of slots that were
+						   read since then */
 	bool			 read_rows;	/* in this batch */
-	int64_t			 writes;	/* of db, at the lock */
+	int64_t			 writes;	/* db->writes when the batch
+						   had its locks */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
 	struct log_limit	 hit_failed[HIT_KIND__MAX];

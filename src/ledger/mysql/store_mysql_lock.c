@@ -41,9 +41,10 @@
  *     (`known`) are still right, and when that batch began, the number of an id
  *     was quiet + the count of its slot.
  *  6. An id that is loaded is complete if its cursor is at least that number.
- *     If the cursor was moved later, it was moved to the number of that time.
- *     If it was moved before, it is equal: both counts only rise, so neither
- *     has risen in between.
+ *     If the cursor was moved after that batch had begun, it was moved to the
+ *     number of that time, and the only newer rows are ours. If it was moved
+ *     before, to the number of an earlier time, the two numbers are equal:
+ *     both counts only rise, so neither has risen in between.
  */
 
 static int

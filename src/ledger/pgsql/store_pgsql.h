@@ -28,7 +28,7 @@ enum statement {
 	FLUSH,
 	SEE,
 	HIT,
-	WARNING,		/* HIT + HIT_NEAR, as also below */
+	WARNING,		/* HIT + HIT_NEAR, and so the next two */
 	SHADOWED,
 	LOCKED,
 	SUMS_GONE,
@@ -68,7 +68,10 @@ struct store {
 	struct pgsql		*flusher;	/* NULL: none */
 	bool			 unflushed;	/* a commit is not durable */
 	bool			 standby_lost;	/* a synchronous one */
-	/* Until then each commit also makes the last ledger's durable. */
+	/*
+	 * Until then the last commits of the ledger before this one may not be
+	 * durable, so each commit that waits for the disk waits for these too.
+	 */
 	struct mono		 young;
 	void			(*flushed)(void *);
 	void			*arg;
@@ -152,8 +155,8 @@ void	store_end_wait(struct store *, struct pgsql *lost,
 int	store_check_standby(struct store *);
 
 /*
- * Starts to make durable what was committed without waiting, after the commit
- * before it is durable. store_flush: see struct store_overlap.
+ * A batch was committed without waiting: waits until the one before is durable,
+ * then starts to make this one durable. store_flush: see struct store_overlap.
  */
 enum store_result	store_flush_begin(struct store *);
 enum store_result	store_flush(struct store *, bool wait);

@@ -55,7 +55,7 @@ struct foreign {
 	bool			 took_none;	/* the last step did */
 	struct mono		 begun;		/* when the last step began */
 	struct mono		 next;		/* when the next is due */
-	struct log_limit	 failed;	/* a step, in the log */
+	struct log_limit	 failed;	/* log of failed steps */
 };
 
 void	foreign_init(struct foreign *, const struct settings *);

@@ -35,7 +35,7 @@ struct store_cursor {
 		int64_t	base;
 		/*
 		 * MySQL, in a first reading from sums: the seq of the last row
-		 * after them; INT64_MAX: none was read yet.
+		 * that was read after the sums; INT64_MAX: none was yet.
 		 */
 		int64_t	seq;
 		/* MySQL, loaded: the end of the first reading (mono, ns). */
@@ -45,8 +45,10 @@ struct store_cursor {
 _Static_assert(sizeof(struct store_cursor) <= STORE_CURSOR_SIZE,
     "a cursor is too large for the cache");
 
-#define SUMS_RECENT	INT64_MIN	/* the sums were read, up to `newest` */
-#define SUMS_NEWER	(INT64_MIN + 1)	/* and the recent instances */
+#define SUMS_RECENT	INT64_MIN	/* its sums were read, which include
+					   rows up to `newest` */
+#define SUMS_NEWER	(INT64_MIN + 1)	/* then the instances of recent rows
+					   were read, too */
 
 struct sums_sizes {
 	uint32_t	rows;	/* with so many an id's sums are written */

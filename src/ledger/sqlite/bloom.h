@@ -21,7 +21,10 @@ void	bloom_init(struct bloom *, size_t hashes);
 /* Shrinks the filter to the size for the `hashes` hashes that it holds. */
 void	bloom_fold(struct bloom *, size_t hashes);
 
-/* Copies a filter's bytes; with a wrong length it has none. */
+/*
+ * Copies a filter's bytes. If their length is not one of a filter, it becomes a
+ * filter without bytes.
+ */
 void	bloom_load(struct bloom *, const void *, size_t);
 void	bloom_clear(struct bloom *);		/* frees */
 void	bloom_add(struct bloom *, uint64_t hash);

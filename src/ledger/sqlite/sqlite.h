@@ -16,7 +16,8 @@
 enum sqlite_fault {
 	SQLITE_NO_FAULT,
 	SQLITE_FAULT_BUSY,	/* locked by another process; retry */
-	SQLITE_FAULT_READONLY,	/* until reopened: sqlite_denied */
+	SQLITE_FAULT_READONLY,	/* no writing until it is opened again;
+				   sqlite_denied says why */
 	SQLITE_FAULT_FULL,	/* the disk is full; retry */
 	SQLITE_FAULT_SCHEMA,	/* a statement does not fit the tables */
 	SQLITE_FAULT_FILE	/* damaged, or an I/O error: reopen it */
@@ -39,7 +40,8 @@ struct sqlite {
 		char		*name;
 		dev_t		 dev;
 		ino_t		 ino;
-		bool		 known;	/* the last two are created later */
+		bool		 known;	/* dev and ino are set; SQLite creates
+					   the log and its index later */
 	}			  file[SQLITE_FILES];
 	const char *const	 *list;
 	size_t			  count;

@@ -33,9 +33,10 @@
  *
  * Cleaning deletes rows and leaves the parts alone: a run has the range of
  * dates whose counts are valid, from `since` to `until`. That range is narrowed
- * before the first row is deleted. While rows are being deleted, mail_state's
- * oldest and newest are the same range for rows. A run that is written later is
- * not narrowed: its rows count, whatever their date.
+ * before the first row is deleted. While rows are being deleted, `oldest` and
+ * `newest` in mail_state are the range of dates whose rows are valid. A run
+ * that is begun after the ranges were narrowed is not narrowed: its rows count,
+ * whatever their date.
  *
  * Corrections (mail_correction) are the changes that other programs made to
  * rows before the horizon. Triggers record and count them; a change of the
@@ -99,7 +100,7 @@ enum statement {
 	VALUE,
 	SEE,
 	HIT,
-	WARNING,		/* HIT + HIT_NEAR; the next likewise */
+	WARNING,		/* HIT + HIT_NEAR, and so the next two */
 	SHADOWED,
 	LOCKED,
 	RUN_NUMBER,
@@ -221,9 +222,10 @@ struct store {
 	int64_t			 version;	/* data_version; -1: not seen */
 	int64_t			 schema;
 	struct numbers		 seen;
-	int64_t			 reached;	/* seen.cleaned when a batch
-						   asked for earlier dates and
-						   the cache was dropped */
+	int64_t			 reached;	/* the value of seen.cleaned for
+						   which the cache was dropped,
+						   as a batch needed earlier
+						   dates: once is enough */
 	bool			 indexed;	/* 1.x's index is there */
 	bool			 searched;	/* while `behind`, ids are read
 						   by 1.x's index */
