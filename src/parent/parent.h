@@ -109,7 +109,8 @@ struct tasks {
 	bool		waited[TASK__MAX];	/* for the result */
 	bool		log;		/* the level was set, to `debug` */
 	bool		debug;
-	unsigned int	unread;		/* answers since all were read */
+	unsigned int	unread;		/* answers sent since the engine had
+					   last read all of them */
 	struct log_limit level_set[2];	/* TASK_LOG_BRIEF, TASK_LOG_DEBUG */
 	struct log_limit logged;	/* requests, in the log */
 };

@@ -5,11 +5,12 @@
 
 /*
  * A new configuration. It is read and checked as a whole, its sockets are
- * bound, a new ledger becomes ready if the database changed, and engine and
- * ledger accept the settings, or have not refused them for five seconds. Only
- * then is it put in force. If any step fails, the failure is logged and the
- * running configuration stays; a child that has got the new one gets the
- * running one again. A child that is not ready gets the new one afterwards.
+ * bound, a new ledger becomes ready if the database, its settings or the user
+ * changed, and engine and ledger accept the settings, or have not refused them
+ * for five seconds. Only then is it put in force. If any step fails, the
+ * failure is logged and the running configuration stays; a child that has got
+ * the new one gets the running one again. A child that is not ready gets the
+ * new one afterwards.
  */
 void	reload_request(struct parent *);
 

@@ -71,7 +71,10 @@ in_directory(int dir, int (*call)(int, const struct sockaddr *, socklen_t),
 	return result;
 }
 
-/* Whether a socket answers and its listener may be a daemon. */
+/*
+ * 0 if nobody listens at the socket, or for root only a user who cannot be the
+ * daemon; -1 with `why` if a daemon may listen there.
+ */
 static int
 check_dead(const struct listener *l, uid_t daemon, const struct stat *sb,
     char *why)
@@ -103,10 +106,10 @@ check_dead(const struct listener *l, uid_t daemon, const struct stat *sb,
 }
 
 /*
- * Frees the name, unless a daemon answers there, or the file is not a socket
- * and may be an administrator's: root's, or without root anybody's. A child
- * that has been taken over can make files of the daemon's user, so root
- * replaces those.
+ * Removes what has the name, unless it is a socket at which a daemon answers,
+ * or another file that an administrator may have made. Without root that is any
+ * file, and for root a file of root: a child that has been taken over can make
+ * files of the daemon's user.
  */
 static int
 make_free(const struct listener *l, uid_t daemon, char *why)

@@ -16,10 +16,11 @@
 /*
  * Opens a listener with a name, mode, owner and place. A socket at which nobody
  * answers is removed first. `old`, a socket of ours or NULL, is replaced in one
- * step, though it answers. 0; or -1 with `why`, of WHY_MAX bytes, and errno
- * EADDRINUSE if another process answers at that name. A file that is not a
- * socket is in the way too. If we are root, only processes of root and of the
- * user `daemon`, and files of root, are in the way; all others are replaced.
+ * step, though it answers. 0; or -1 with `why`, of WHY_MAX bytes, if something
+ * else has that name: a socket at which another process answers, with errno
+ * EADDRINUSE, or a file that is not a socket. But if we are root, a socket is
+ * replaced unless a process of root or of the user `daemon` answers, and
+ * another file unless it is root's.
  */
 int	unixsocket_open(struct listener *, const struct listener *old,
 	    uid_t daemon, char *why);

@@ -40,8 +40,8 @@ struct smtp_mail {
 };
 
 #define SMTP_ADDRESS_MAX 320	/* 64 "@" 255: RFC 5321 4.5.3.1 */
-#define SMTP_LINE_MAX	2048	/* of a reply; RFC 5321 4.5.3.1.5 has 512 */
-#define SMTP_LINE_MOST	65536	/* of a line; longer is not SMTP */
+#define SMTP_LINE_MAX	2048	/* kept of a line; RFC 5321 4.5.3.1.5 has 512 */
+#define SMTP_LINE_MOST	65536	/* a longer line is not SMTP */
 #define SMTP_LINES_MAX	256	/* of one reply */
 #define SMTP_REASON_MAX	400
 
@@ -61,8 +61,8 @@ enum smtp_want	 smtp_input(struct smtp *, const void *, size_t);
 enum smtp_want	 smtp_secured(struct smtp *);
 
 /*
- * smtp_lost: the connection ended or a deadline passed, for the caller's
- * reason. smtp_untrusted: TLS with this server cannot be trusted.
+ * End the session for this reason. smtp_lost: the connection ended, or a
+ * deadline passed. smtp_untrusted: TLS with this server cannot be trusted.
  */
 void		 smtp_lost(struct smtp *, const char *reason);
 void		 smtp_untrusted(struct smtp *, const char *reason);

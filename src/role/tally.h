@@ -16,9 +16,10 @@ struct tally	*tally_new(void);
 void		 tally_free(struct tally *);
 
 /*
- * Adds an amount to an id, whose first `bare` bytes are the name of its rule
- * and a colon; with `domain`, to the domain in the rest of it, or if that has
- * no "@", to all of it, under the same rule.
+ * Adds an amount to the sum of an id. The first `bare` bytes of the id are the
+ * name of its rule and a colon, or none. With `domain` the sum is that of the
+ * domain, under the same rule; an id without "@" is added as a whole. A name is
+ * in shadow if all its amounts were added with `shadow`.
  */
 void		 tally_add(struct tally *, const char *id, size_t idlen,
 		    size_t bare, bool domain, int64_t amount, bool shadow);
