@@ -176,6 +176,7 @@ forget_subject(struct map_node *node, void *arg)
 	(void)arg;
 	queue_summary(s);
 	map_remove(refusal.subjects, node);
+	str_clear(&s->payload);
 	free(s);
 }
 
