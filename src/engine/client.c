@@ -121,13 +121,13 @@ deadline_of(const struct client *c)
 }
 
 /*
- * Moves a client to a list. `anew`: restarts its time if it is in that list
- * already.
+ * Moves a client to a list. `restart`: its time begins again
+ * if it is in that list already.
  */
 static void
-move_to_list(struct client *c, enum client_where where, bool anew)
+move_to_list(struct client *c, enum client_where where, bool restart)
 {
-	if (c->where == where && !anew)
+	if (c->where == where && !restart)
 		return;
 	if (c->where != LIST_NONE)
 		TAILQ_REMOVE(&clients.list[c->where], c, entry);

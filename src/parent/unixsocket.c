@@ -72,8 +72,8 @@ in_directory(int dir, int (*call)(int, const struct sockaddr *, socklen_t),
 }
 
 /*
- * 0 if nobody listens at the socket, or for root only a user who cannot be the
- * daemon; -1 with `why` if a daemon may listen there.
+ * 0 if no process listens at the socket, or for root only one of a user who
+ * cannot be the daemon; -1 with `why` if a daemon may listen there.
  */
 static int
 check_dead(const struct listener *l, uid_t daemon, const struct stat *sb,
@@ -251,7 +251,7 @@ unixsocket_change(struct listener *l, char *why)
 	char		 aside[40];
 	int		 dir, result = 0;
 
-	/* Through a link where nobody can put another file in its place. */
+	/* Through a link that no other user can replace. */
 	if ((dir = open_aside(l, aside, sizeof(aside), why)) == -1)
 		return -1;
 	if (linkat(l->place.dir, name, dir, name, 0) == -1)
