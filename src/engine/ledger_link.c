@@ -16,11 +16,7 @@
 #include "lib/log.h"
 
 #define FEED	32		/* charges before an early write */
-/*
- * The ledger gives up an engine that sends it more than 256 questions at once.
- * The rest is for locks.c.
- */
-#define UNREAD_MOST	128
+#define UNREAD_MOST	(QUESTIONS_MAX / 2)
 
 static struct {
 	struct channel	*channel;

@@ -10,7 +10,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-#define WAITING_MOST	64	/* for an answer; see UNREAD_MOST */
+#define WAITING_MOST	(QUESTIONS_MAX / 4)	/* sent, not answered */
 
 struct unrecorded {
 	uint64_t	number;		/* of its request; 0: not sent */

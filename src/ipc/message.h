@@ -554,6 +554,12 @@ struct msg_overridden {
 void	msg_overridden_put(struct str *, const struct msg_overridden *);
 int	msg_overridden_get(struct msg_overridden *, const void *, size_t);
 
+/*
+ * The questions of policyctl and the locks that the ledger reads at once; it
+ * gives up an engine that sends more.
+ */
+#define QUESTIONS_MAX	256
+
 #define TOP_MAX		1000	/* ids in an answer */
 /* What `top` is to list: the ids, and which of their windows. */
 enum top_order {

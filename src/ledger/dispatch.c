@@ -13,7 +13,6 @@
 #include "lib/log.h"
 
 #define TOP_LOOK_MAX	50000	/* ids: a few milliseconds */
-#define QUESTIONS_MOST	256		/* in the batch, of policyctl */
 
 /* --- charges --- */
 
@@ -456,7 +455,7 @@ dispatch_message(struct ledger *l, const struct message *m)
 	 * Limits policyctl's questions: answers can be long, and weighed
 	 * charges take memory.
 	 */
-	if (from_engine[m->type].question && (++l->questions > QUESTIONS_MOST ||
+	if (from_engine[m->type].question && (++l->questions > QUESTIONS_MAX ||
 	    channel_queued(l->engine) > 16 * CHANNEL_HIGH))
 		handle = NULL;
 	if (handle != NULL && handle(l, m) == 0)

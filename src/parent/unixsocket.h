@@ -16,11 +16,11 @@
 /*
  * Opens a listener with a name, mode, owner and place. A socket at which no
  * process answers is removed first. `old`, a socket of ours or NULL, is
- * replaced in one step, though it answers. 0; or -1 with `why`, of WHY_MAX bytes, if something
- * else has that name: a socket at which another process answers, with errno
- * EADDRINUSE, or a file that is not a socket. But if we are root, a socket is
- * replaced unless a process of root or of the user `daemon` answers, and
- * another file unless it is root's.
+ * replaced in one step, though it answers. 0; or -1 with `why`, of WHY_MAX
+ * bytes, if something else has that name: a socket at which another process
+ * answers, with errno EADDRINUSE, or a file that is not a socket. But if we are
+ * root, a socket is replaced unless a process of root or of the user `daemon`
+ * answers, and another file unless it is root's.
  */
 int	unixsocket_open(struct listener *, const struct listener *old,
 	    uid_t daemon, char *why);
