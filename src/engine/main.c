@@ -12,6 +12,7 @@
 #include "engine/client.h"
 #include "engine/control/command.h"
 #include "engine/control/control.h"
+#include "engine/engine.h"
 #include "engine/events.h"
 #include "engine/ledger_link.h"
 #include "engine/listen.h"
@@ -40,16 +41,16 @@
 #define ANSWER_MS		(60 * 1000)	/* for a client to read it */
 #define STOP_SECONDS		5	/* for requests in flight */
 
+static struct engine		engine;
+
 static struct {
 	struct role_start	 start;
-	struct policy		*policy;
-	struct memory		*memory;
 	bool			 stopping;
 	bool			 done;
 	struct event		 parent;
 	struct event		 stop;
 	struct event		 silence;
-} engine;
+} run;
 
 /* --- settings --- */
 
@@ -76,8 +77,7 @@ use_settings(struct settings *fresh)
 		for (j = 0; j < fresh->rules[i].nwas; j++)
 			memory_rename(engine.memory, fresh->rules[i].was[j],
 			    fresh->rules[i].name);
-	respond_use(engine.policy, engine.memory);
-	control_use(engine.policy, engine.memory);
+	respond_use(fresh);
 	policy_drop(old);
 }
 
@@ -89,7 +89,7 @@ on_stop_timer(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	engine.done = true;
+	run.done = true;
 }
 
 /* Answers the requests that were read, then ends. */
@@ -98,16 +98,16 @@ stop_engine(void)
 {
 	static const struct timeval	most = { STOP_SECONDS, 0 };
 
-	if (engine.stopping)
+	if (run.stopping)
 		return;
-	engine.stopping = true;
+	run.stopping = true;
 	listen_stop();
 	control_stop();
 	client_stop();
 	refusal_settle();
 	/* Tries once more, even if the database failed before. */
 	replay_soon();
-	evtimer_add(&engine.stop, &most);
+	evtimer_add(&run.stop, &most);
 }
 
 /* The end of a reload, by policyctl or by SIGHUP. Its last line sums it up. */
@@ -152,7 +152,7 @@ on_message(const struct message *m)
 		if (m->fd == -1 ||
 		    msg_listener_get(&about, m->payload, m->len) == -1)
 			log_fatal("malformed listener from the parent");
-		if (engine.stopping)
+		if (run.stopping)
 			close(m->fd);
 		else
 			listen_add(m->fd, &about);
@@ -165,7 +165,7 @@ on_message(const struct message *m)
 		stop_engine();
 		return;
 	case MSG_ALIVE_WANTED:
-		channel_signal(engine.start.parent, MSG_ALIVE, 0);
+		channel_signal(run.start.parent, MSG_ALIVE, 0);
 		return;
 	case MSG_TASK_DONE:
 		on_task_done(m);
@@ -175,11 +175,11 @@ on_message(const struct message *m)
 			log_fatal("the result of a task cannot be read");
 		return;
 	default:
-		if (role_message(&engine.start, m, &fresh) == -1)
+		if (role_message(&run.start, m, &fresh) == -1)
 			log_fatal("malformed message from the parent");
 		if (fresh != NULL) {
 			use_settings(fresh);
-			role_taken(&engine.start);
+			role_taken(&run.start);
 		}
 	}
 }
@@ -194,9 +194,9 @@ on_parent(int fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	/* Without the parent the engine ends. */
-	if (channel_read(engine.start.parent) == -1)
+	if (channel_read(run.start.parent) == -1)
 		exit(0);
-	while ((r = channel_next(engine.start.parent, &m)) == 1)
+	while ((r = channel_next(run.start.parent, &m)) == 1)
 		on_message(&m);
 	if (r == -1)
 		log_fatal("the parent's channel cannot be trusted");
@@ -240,7 +240,7 @@ static void
 init_engine(void)
 {
 	static const struct timeval	 hour = { 3600, 0 };
-	struct role_start	*start = &engine.start;
+	struct role_start	*start = &run.start;
 	struct client_bounds	 bounds = {
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
@@ -253,24 +253,24 @@ init_engine(void)
 		role_fault(start, ROLE_FAULT, "libevent cannot be set up");
 	maillog_init();
 	refusal_init();
-	respond_init();
+	respond_init(&engine);
 	client_init(respond_on_request, &bounds);
 	listen_init();
 	blocks_init();
 	scan_queue_init();
 	pending_init(respond_on_verdict);
 	/* If the parent is root, the socket belongs to root. */
-	control_init(start->identity.drop ? 0 : geteuid(), start->parent,
-	    command_find);
+	control_init(&engine, start->identity.drop ? 0 : geteuid(),
+	    start->parent, command_find);
 	ledger_init(control_on_ledger, respond_on_late);
 	use_settings(start->settings);
 	start->settings = NULL;
-	evtimer_set(&engine.stop, on_stop_timer, NULL);
-	evtimer_set(&engine.silence, on_silence, NULL);
-	evtimer_add(&engine.silence, &hour);
-	event_set(&engine.parent, channel_fd(start->parent),
+	evtimer_set(&run.stop, on_stop_timer, NULL);
+	evtimer_set(&run.silence, on_silence, NULL);
+	evtimer_add(&run.silence, &hour);
+	event_set(&run.parent, channel_fd(start->parent),
 	    EV_READ | EV_PERSIST, on_parent, NULL);
-	event_add(&engine.parent, NULL);
+	event_add(&run.parent, NULL);
 	if (start->peer != NULL)
 		ledger_set(start->peer);
 	for (i = 0; i < start->nlisteners; i++)
@@ -285,22 +285,22 @@ main(void)
 		.role = SANDBOX_ENGINE, .directory_fd = -1
 	};
 
-	role_begin(&engine.start, ROLE_ENGINE, "engine");
+	role_begin(&run.start, ROLE_ENGINE, "engine");
 	init_engine();
-	role_lock(&engine.start, &needs);
-	role_ready(&engine.start);
-	while (!engine.done) {
+	role_lock(&run.start, &needs);
+	role_ready(&run.start);
+	while (!run.done) {
 		if (event_loop(EVLOOP_ONCE) == -1)
 			log_fatal("event_loop: %s", strerror(errno));
 		/* Writes everything that the turn queued. */
 		ledger_link_flush();
 		/* The parent starts no other ledger. */
-		if (engine.stopping && !ledger_there())
+		if (run.stopping && !ledger_there())
 			pending_give_up();
-		if (channel_queued(engine.start.parent) > 0)
-			(void)channel_flush(engine.start.parent);
-		if (engine.stopping && client_count() == 0 && !replay_busy())
-			engine.done = true;
+		if (channel_queued(run.start.parent) > 0)
+			(void)channel_flush(run.start.parent);
+		if (run.stopping && client_count() == 0 && !replay_busy())
+			run.done = true;
 		loop_turn_end();
 	}
 	events_stop();

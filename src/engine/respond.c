@@ -4,6 +4,7 @@
 #include "engine/action.h"
 #include "engine/apply.h"
 #include "engine/blocks.h"
+#include "engine/engine.h"
 #include "engine/ledger_link.h"
 #include "engine/locks.h"
 #include "engine/loop_clock.h"
@@ -20,8 +21,7 @@
 #define CALM_MS	1000	/* verdicts again for this long */
 
 static struct {
-	struct policy	*policy;
-	struct memory	*memory;
+	const struct engine	*engine;
 	struct applied	 applied;
 	struct str	 answer;
 	uint64_t	 tag;		/* the last one given */
@@ -67,7 +67,7 @@ void
 respond_on_request(struct client *client, const struct request *req)
 {
 	struct applied		*a = &respond.applied;
-	struct policy		*policy = respond.policy;
+	struct policy		*policy = respond.engine->policy;
 	const struct settings	*s = policy->settings;
 	const struct override	*block;
 	struct maillog_about	 about;
@@ -164,8 +164,8 @@ static void
 on_owed(const struct msg_charge *charge, const int64_t *charged,
     int64_t date, int sign)
 {
-	if (respond.memory != NULL)
-		memory_owe(respond.memory, charge, charged, date, sign);
+	if (respond.engine->memory != NULL)
+		memory_owe(respond.engine->memory, charge, charged, date, sign);
 }
 
 /*
@@ -251,12 +251,13 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 	const struct settings	*s = policy->settings;
 	const struct str	*answer = &policy->success;
 	struct memory		*memory = NULL;
+	struct mapping		*mapping;
 	struct msg_charge	*charge;
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
 	/* A reload may have changed db_error_action since the request came. */
 	if (policy->memory)
-		memory = respond.memory;
+		memory = respond.engine->memory;
 	stats_answered(clock_between(p->began, loop_now()));
 	note_trouble(none, policy);
 	if (!none) {
@@ -272,13 +273,14 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 		return;
 	}
 	charge = pending_charge(p);
+	mapping = memory_mapping(respond.engine->memory);
 	if (answer_if_found(p, charge, v))
 		return;
 	stats_verdict(v);
 	if (none)
-		mapping_recall(memory_mapping(respond.memory), s, charge);
+		mapping_recall(mapping, s, charge);
 	else
-		mapping_take(memory_mapping(respond.memory), s, charge, v);
+		mapping_take(mapping, s, charge, v);
 	if (memory != NULL)
 		v = remember(memory, p, charge, v);
 	/* By a lock that the memory knows. */
@@ -308,20 +310,20 @@ void
 respond_on_late(uint64_t request, const struct msg_verdict *v)
 {
 	stats_add(STATS_LATE, 1);
-	replay_late(request, v, memory_mapping(respond.memory), next_tag());
+	replay_late(request, v, memory_mapping(respond.engine->memory),
+	    next_tag());
 }
 
 void
-respond_use(struct policy *policy, struct memory *memory)
+respond_use(const struct settings *s)
 {
-	apply_use(&respond.applied, policy->settings);
-	respond.policy = policy;
-	respond.memory = memory;
+	apply_use(&respond.applied, s);
 }
 
 void
-respond_init(void)
+respond_init(const struct engine *engine)
 {
+	respond.engine = engine;
 	arc4random_buf(&respond.tag, sizeof(respond.tag));
 	respond.tag &= INT64_MAX;
 	apply_init(&respond.applied);

@@ -4,18 +4,17 @@
 #include <stdint.h>
 
 #include "engine/client.h"
-#include "engine/memory.h"
+#include "engine/engine.h"
 #include "engine/pending.h"
-#include "engine/policy.h"
 
 /*
  * The way of a request: from a client to the ledger, and with the verdict, or
  * without one, back as an answer.
  */
-void	respond_init(void);
+void	respond_init(const struct engine *);
 
-/* Sets the settings, and the memory or NULL. They stay the caller's. */
-void	respond_use(struct policy *, struct memory *);
+/* Sets the settings, which stay the caller's. */
+void	respond_use(const struct settings *);
 
 /* For client_init, pending_init and ledger_init. */
 void	respond_on_request(struct client *, const struct request *);

@@ -89,7 +89,7 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 		return;
 	str_init(&ids);
 	change_event_begin(c, word[0].bytes, word[0].len);
-	(void)explain_id(&change.charge, control_policy()->settings, &word[0],
+	(void)explain_id(&change.charge, c->engine->policy->settings, &word[0],
 	    &ids, true);
 	if (change.charge.nkeys == 0)
 		control_fail(c, "no rule counts such an id");
@@ -114,7 +114,7 @@ change_reset_on_answer(struct control *c, const struct message *m)
 		away_fail(c, "nothing was reset: the database could not do it");
 		return 0;
 	}
-	mapping_take(memory_mapping(control_memory()), c->policy->settings,
+	mapping_take(memory_mapping(c->engine->memory), c->policy->settings,
 	    &change.charge, &answer->verdict);
 	for (i = 0; i < answer->nkeys; i++) {
 		reply_begin(out, "resets");
@@ -161,7 +161,7 @@ fill_lock(const struct settings_rule *rule, struct msg_charge_key *key,
 void
 change_charge(struct control *c, const struct control_word *word, size_t n)
 {
-	const struct settings		*s = control_policy()->settings;
+	const struct settings		*s = c->engine->policy->settings;
 	const struct settings_rule	*rule;
 	struct msg_charge		*m = &change.charge;
 	struct msg_charge_key		*key = &m->keys[0];
@@ -244,11 +244,11 @@ change_charge_on_answer(struct control *c, const struct message *m)
 		    "it");
 		return 0;
 	}
-	mapping_take(memory_mapping(control_memory()), c->policy->settings,
+	mapping_take(memory_mapping(c->engine->memory), c->policy->settings,
 	    &change.charge, v);
 	log_charged(c->policy->settings, v);
-	if (control_memory() != NULL)
-		memory_learn(control_memory(), &change.charge, v,
+	if (c->engine->memory != NULL)
+		memory_learn(c->engine->memory, &change.charge, v,
 		    clock_wall());
 	reply_begin(out, "charges");
 	reply_bytes(out, "id", key->id, key->idlen);
@@ -307,7 +307,7 @@ send_override(struct control *c, enum override_kind kind, int64_t until,
 void
 change_grant(struct control *c, const struct control_word *word, size_t n)
 {
-	const struct settings	*s = control_policy()->settings;
+	const struct settings	*s = c->engine->policy->settings;
 	struct msg_override	*m = &change.override;
 	struct str		 ids, done;
 	int64_t			 amount = 0, until = 0;
@@ -372,7 +372,7 @@ change_block(struct control *c, const struct control_word *word, size_t n)
 		return;
 	str_init(&id);
 	str_init(&done);
-	why = blocks_what(&id, control_policy()->settings, word->bytes,
+	why = blocks_what(&id, c->engine->policy->settings, word->bytes,
 	    word->len);
 	if (why == NULL && (reason->len > OVERRIDE_REASON_MAX ||
 	    !str_utf8_valid(reason->bytes, reason->len)))
@@ -406,7 +406,7 @@ change_on_answer(struct control *c, const struct message *m)
 		[OVERRIDE_FULL] = "100000 are in force already, and no more "
 		    "may be",
 	};
-	const struct settings	*s = control_policy()->settings;
+	const struct settings	*s = c->engine->policy->settings;
 	const struct override	*block;
 	struct str		*out = &c->answer;
 	struct str		*done = &c->word;

@@ -45,7 +45,7 @@ static bool
 habit_id(struct control *c, const struct control_word *word, struct str *ids,
     bool familiar)
 {
-	const struct settings		*s = control_policy()->settings;
+	const struct settings		*s = c->engine->policy->settings;
 	const struct settings_rule	*rule;
 	struct msg_charge_key		*key;
 	size_t				 n = 0, i;
@@ -68,7 +68,7 @@ habit_id(struct control *c, const struct control_word *word, struct str *ids,
 		charge.keys[n++] = *key;
 	}
 	charge.nkeys = n;
-	mapping_recall(memory_mapping(control_memory()), s, &charge);
+	mapping_recall(memory_mapping(c->engine->memory), s, &charge);
 	if (n == 0)
 		control_fail(c, familiar ? NO_RULE " and has unfamiliar" :
 		    NO_RULE);
@@ -79,7 +79,7 @@ habit_id(struct control *c, const struct control_word *word, struct str *ids,
 static bool
 habit_networks(struct control *c, const struct control_word *word)
 {
-	const struct settings		*s = control_policy()->settings;
+	const struct settings		*s = c->engine->policy->settings;
 	const struct settings_rule	*rule;
 	struct network			 net, own;
 	size_t				 i;

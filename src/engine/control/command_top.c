@@ -28,7 +28,7 @@ top_word(struct control *c, struct msg_top *top,
 		[TOP_BY_USED] = "by=used",
 		[TOP_BY_REFUSED] = "by=refused"
 	};
-	const struct settings		*s = control_policy()->settings;
+	const struct settings		*s = c->engine->policy->settings;
 	const char			*text = word->bytes;
 	int64_t				 n;
 	size_t				 i;
@@ -146,7 +146,7 @@ top_tell(struct control *c, const struct msg_topped *m)
 			reply_retry_after(out, id->retry_after, &id->limit);
 		}
 		reply_bool(out, "shadow", id->shadow);
-		top_add_blocked(out, control_policy()->settings, id, m->domain,
+		top_add_blocked(out, c->engine->policy->settings, id, m->domain,
 		    now);
 		reply_end(out);
 	}
@@ -177,18 +177,18 @@ top_alone(struct control *c)
 {
 	static struct msg_topped	 answer;
 	const struct top_source		 source = { top_counts, NULL,
-					    top_granted, control_memory() };
+					    top_granted, c->engine->memory };
 	struct msg_top			 wanted;
 	struct top			*top;
 
-	if (!control_policy()->memory || control_memory() == NULL ||
+	if (!c->engine->policy->memory || c->engine->memory == NULL ||
 	    msg_top_get(&wanted, c->charge.data, c->charge.len) == -1) {
 		control_fail(c, "top: %s", c->word.data);
 		return;
 	}
-	top = top_new(&answer, &wanted, &source, control_policy()->settings,
+	top = top_new(&answer, &wanted, &source, c->engine->policy->settings,
 	    clock_wall());
-	memory_each(control_memory(), top_on_id, top);
+	memory_each(c->engine->memory, top_on_id, top);
 	top_end(top);
 	top_tell(c, &answer);
 	top_free(top);
@@ -272,7 +272,7 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 	for (i = 0; i < n; i++)
 		if (!top_word(c, &top, &word[i]))
 			return;
-	if (top.by == TOP_BY_REFUSED && control_policy()->settings->history ==
+	if (top.by == TOP_BY_REFUSED && c->engine->policy->settings->history ==
 	    0) {
 		control_fail(c, "no refusals are kept: history is 0");
 		return;

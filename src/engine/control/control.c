@@ -35,8 +35,7 @@ static struct {
 	uint64_t		 number;
 	uid_t			 owner;
 	struct channel		*parent;
-	struct policy		*policy;
-	struct memory		*memory;
+	const struct engine	*engine;
 	const struct control_command *(*find)(const struct control_word *);
 } controls;
 
@@ -148,18 +147,6 @@ start_writing(struct control *c)
 	event_add(&c->writable, NULL);
 }
 
-struct policy *
-control_policy(void)
-{
-	return controls.policy;
-}
-
-struct memory *
-control_memory(void)
-{
-	return controls.memory;
-}
-
 /*
  * After the answer only the log is written. True: there is nothing more to do.
  */
@@ -228,7 +215,7 @@ control_ask(struct control *c, enum message_type type,
 {
 	if (!ledger_send(type, c->number, payload))
 		return false;
-	control_hold(c, controls.policy->settings->db_timeout + LEDGER_MS);
+	control_hold(c, c->engine->policy->settings->db_timeout + LEDGER_MS);
 	return true;
 }
 
@@ -237,7 +224,7 @@ control_ask_charge(struct control *c, enum message_type type,
     struct msg_charge *charge)
 {
 	if (c->policy == NULL)
-		c->policy = policy_take(controls.policy);
+		c->policy = policy_take(c->engine->policy);
 	charge->deadline = clock_after(loop_now(),
 	    c->policy->settings->db_timeout).ns;
 	c->charge.len = 0;
@@ -259,7 +246,7 @@ control_progress(struct control *c, int64_t rows)
 	char	line[48];
 	int	len;
 
-	control_hold(c, controls.policy->settings->db_timeout + LEDGER_MS);
+	control_hold(c, c->engine->policy->settings->db_timeout + LEDGER_MS);
 	len = snprintf(line, sizeof(line), "progress %lld\n", (long long)rows);
 	if (!c->answered && write(c->fd, line, (size_t)len) == -1 &&
 	    errno != EAGAIN)
@@ -374,7 +361,7 @@ static void
 deny_command(struct control *c)
 {
 	const char	*name = c->command->name;
-	const char	*group = controls.policy->settings->operator_group;
+	const char	*group = c->engine->policy->settings->operator_group;
 
 	audit_denied(&c->audit, name);
 	if (c->command->access == CONTROL_OWN)
@@ -514,6 +501,7 @@ control_new(int fd, bool operator)
 		return;
 	}
 	c = alloc_zero(1, sizeof(*c));
+	c->engine = controls.engine;
 	c->number = ++controls.number;
 	c->fd = fd;
 	c->access = access;
@@ -554,20 +542,10 @@ control_stop(void)
 }
 
 void
-control_use(struct policy *policy, struct memory *memory)
-{
-	struct policy	*old = controls.policy;
-
-	controls.policy = policy_take(policy);
-	controls.memory = memory;
-	if (old != NULL)
-		policy_drop(old);
-}
-
-void
-control_init(uid_t owner, struct channel *parent,
+control_init(const struct engine *engine, uid_t owner, struct channel *parent,
     const struct control_command *(*find)(const struct control_word *))
 {
+	controls.engine = engine;
 	TAILQ_INIT(&controls.list);
 	controls.owner = owner;
 	controls.parent = parent;

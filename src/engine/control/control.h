@@ -13,8 +13,7 @@
 #include "engine/control/audit.h"
 #include "engine/control/control_words.h"
 #include "engine/apply.h"
-#include "engine/memory.h"
-#include "engine/policy.h"
+#include "engine/engine.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
 #include "ipc/message_simulate.h"
@@ -74,6 +73,7 @@ enum control_state {
 
 /* A connection and its command. */
 struct control {
+	const struct engine		*engine;
 	uint64_t			 number;	/* of the command */
 	const struct control_command	*command;
 	struct audit			 audit;	/* who the caller is */
@@ -115,11 +115,8 @@ struct control {
  * parent's channel, which stays the caller's. `find` finds a command by its
  * name, or returns NULL.
  */
-void	control_init(uid_t owner, struct channel *parent,
+void	control_init(const struct engine *, uid_t owner, struct channel *parent,
 	    const struct control_command *(*find)(const struct control_word *));
-
-/* Sets the settings, and the memory or NULL. They stay the caller's. */
-void	control_use(struct policy *, struct memory *);
 
 /*
  * Takes over a connected, non-blocking socket; `operator`: it came by the
@@ -135,9 +132,6 @@ int	control_on_ledger(const struct message *);
 int	control_on_parent(const struct message *);
 
 /* --- for commands --- */
-
-struct policy		*control_policy(void);
-struct memory		*control_memory(void);
 
 /*
  * The waiting command of this number; NULL: the caller is gone, or was

@@ -38,10 +38,11 @@ take_weighed(const struct msg_charge *charge, const struct message *m)
 
 /* Gives the keys the ids that are counted; `v` is NULL without a verdict. */
 static void
-map_ids(const struct settings *s, struct msg_charge *charge,
+map_ids(const struct control *c, struct msg_charge *charge,
     const struct msg_verdict *v)
 {
-	struct mapping	*mapping = memory_mapping(control_memory());
+	struct mapping		*mapping = memory_mapping(c->engine->memory);
+	const struct settings	*s = c->policy->settings;
 
 	explain.own = *charge;
 	if (v != NULL)
@@ -117,7 +118,7 @@ reply_blocked(struct control *c, const struct settings *s,
 void
 explain_run(struct control *c, const struct control_word *word, size_t n)
 {
-	const struct settings	*s = control_policy()->settings;
+	const struct settings	*s = c->engine->policy->settings;
 	const struct override	*block;
 	const char		*reason = "too long";
 	struct applied		 d;
@@ -286,9 +287,9 @@ explain_on_timeout(struct control *c)
 
 	control_sent(c, charge);
 	(void)blocks_find_lock(charge, clock_wall(), &charge->pass);
-	if (policy->memory && control_memory() != NULL) {
-		map_ids(policy->settings, charge, NULL);
-		memory_weigh(control_memory(), charge, clock_wall(),
+	if (policy->memory && c->engine->memory != NULL) {
+		map_ids(c, charge, NULL);
+		memory_weigh(c->engine->memory, charge, clock_wall(),
 		    &explain.weighed);
 		reply_charge(c, charge, "the database gives no verdict; in "
 		    "memory all windows hold",
@@ -318,7 +319,7 @@ explain_on_answer(struct control *c, const struct message *m)
 		explain_on_timeout(c);
 		return 0;
 	}
-	map_ids(c->policy->settings, charge, &explain.weighed.verdict);
+	map_ids(c, charge, &explain.weighed.verdict);
 	reply_charge(c, charge, explain.weighed.verdict.over != 0 ?
 	    "a window is full, and Postfix takes the mail" :
 	    "all windows hold", explain.weighed.verdict.per_mail ?
@@ -338,7 +339,7 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	if (!explain_id_fits(c, &word[0]))
 		return;
 	str_init(&ids);
-	c->policy = policy_take(control_policy());
+	c->policy = policy_take(c->engine->policy);
 	str_add(&c->word, word[0].bytes, word[0].len);
 	c->exempt = explain_id(charge, c->policy->settings, &word[0], &ids,
 	    false) || identity_is_exempt(c->policy->settings, c->word.data,
@@ -459,7 +460,7 @@ explain_show_on_answer(struct control *c, const struct message *m)
 		away_fail(c, NULL);
 		return 0;
 	}
-	map_ids(s, charge, &explain.weighed.verdict);
+	map_ids(c, charge, &explain.weighed.verdict);
 	if (c->exempt) {
 		reply_begin(&c->answer, "");
 		reply_bool(&c->answer, "exempt", true);
@@ -467,7 +468,7 @@ explain_show_on_answer(struct control *c, const struct message *m)
 	}
 	c->known = show_overrides(c) || c->exempt;
 	c->known = show_keys(&c->answer, s, charge) || c->known;
-	if (control_policy()->settings->history == 0 || !why_show(c, charge))
+	if (c->engine->policy->settings->history == 0 || !why_show(c, charge))
 		show_end(c);
 	return 0;
 }

@@ -137,7 +137,7 @@ set_search_ids(struct msg_search *m, const struct msg_charge *charge)
 void
 why_run(struct control *c, const struct control_word *word, size_t n)
 {
-	const struct settings	*s = control_policy()->settings;
+	const struct settings	*s = c->engine->policy->settings;
 	struct msg_search	*m = &why.search;
 	struct control_word	 any = { "", 0 };
 	struct str		 ids;
@@ -356,7 +356,7 @@ end_search(struct control *c, struct why *w)
 		reply_number(out, "would_refuse", w->total.shadow);
 	}
 	reply_number(out, "shown", w->found);
-	reply_number(out, "history", control_policy()->settings->history);
+	reply_number(out, "history", c->engine->policy->settings->history);
 	reply_end(out);
 	control_end(c);
 }
@@ -382,8 +382,8 @@ on_searched(struct control *c, struct why *w, const struct msg_searched *m)
 	}
 	if (w->found == 0) {
 		control_fail(c, "no refusal of it is kept (of the last "
-		    "%" PRId64 " day%s)", control_policy()->settings->history,
-		    control_policy()->settings->history == 1 ? "" : "s");
+		    "%" PRId64 " day%s)", c->engine->policy->settings->history,
+		    c->engine->policy->settings->history == 1 ? "" : "s");
 		return;
 	}
 	w->sharing = true;
