@@ -26,6 +26,8 @@
 static FILE			*file;
 static int			 saved = -1;
 static char			 lines[LOG_MAX];
+static struct maillog		*maillog;
+static struct budget		*budget;
 static struct settings		*settings;
 static struct limit		 ten = { 10, 60 };
 static struct msg_charge	 charge;
@@ -108,7 +110,8 @@ set_up(void **state)
 	log_open("test", LOG_TO_STDERR, -1, false);
 	if (event_init() == NULL)
 		return -1;
-	maillog_init();
+	maillog = maillog_new();
+	budget = budget_new();
 	settings = settings_new();
 	return 0;
 }
@@ -134,7 +137,7 @@ one_line_for_a_refusal(void **state)
 	maillog_about(&about, &req, KEY_SASL_USERNAME);
 	charge_of("bob", "1a.2b");
 	listen_in();
-	maillog_verdict(settings, &charge, &about, &v, NULL);
+	maillog_verdict(maillog, settings, &charge, &about, &v, NULL);
 	assert_non_null(strstr(heard(), "refused: id=<bob> key=sasl_username "
 	    "n=3 limit=10/60 used=9 retry_after=37 sasl_username=bob "
 	    "from=<b\\x3eb@example.org> to=<eve@example.com> nrcpt=1 "
@@ -145,21 +148,21 @@ one_line_for_a_refusal(void **state)
 	maillog_about(&about, &req, KEY_SASL_USERNAME);
 	v.never = true;
 	listen_in();
-	maillog_verdict(settings, &charge, &about, &v, "from memory");
+	maillog_verdict(maillog, settings, &charge, &about, &v, "from memory");
 	assert_non_null(strstr(heard(), "retry_after=37 never=1 sasl_username= "
 	    "from=<> nrcpt=7 client=192.0.2.7 state=DATA instance=1a.2b "
 	    "(from memory)\n"));
 	/* What is accepted is said in debug mode alone. */
 	v = verdict_of(VERDICT_ACCEPTED);
 	listen_in();
-	maillog_verdict(settings, &charge, &about, &v, NULL);
+	maillog_verdict(maillog, settings, &charge, &about, &v, NULL);
 	maillog_passed(&about, "why");
 	assert_string_equal(heard(), "");
 	log_set_debug(true);
 	v.ncharged = 1;
 	v.charged[0] = 2;
 	listen_in();
-	maillog_verdict(settings, &charge, &about, &v, NULL);
+	maillog_verdict(maillog, settings, &charge, &about, &v, NULL);
 	maillog_passed(&about, "why");
 	assert_non_null(strstr(heard(), "accepted: id=<bob> "));
 	assert_non_null(strstr(lines, " n=3 charged=2 sasl_username= "));
@@ -205,7 +208,7 @@ rules(void **state)
 	v.full[1].limit = ten;
 	v.full[1].used = 8;
 	listen_in();
-	maillog_verdict(&s, &charge, &about, &v, NULL);
+	maillog_verdict(maillog, &s, &charge, &about, &v, NULL);
 	assert_non_null(strstr(heard(), "would refuse: id=<first:a,b> "
 	    "key=sender,helo_name rule=first n=3 limit=10/60 used=10 "));
 	assert_non_null(strstr(lines, "near its limit: id=<second:server> "
@@ -228,11 +231,11 @@ log_injection(void **state)
 	maillog_about(&about, &req, KEY_SASL_USERNAME);
 	charge_of("bob\nrefused: id=<eve>\r\x1b[31m", "\n\n");
 	listen_in();
-	maillog_verdict(settings, &charge, &about, &v, NULL);
+	maillog_verdict(maillog, settings, &charge, &about, &v, NULL);
 	charge_of(long_id, long_id);
-	maillog_verdict(settings, &charge, &about, &v, NULL);
-	maillog_malformed("unix", "why", "a\nb\0\x1b", 5);
-	maillog_bad_count(&req);
+	maillog_verdict(maillog, settings, &charge, &about, &v, NULL);
+	maillog_malformed(maillog, "unix", "why", "a\nb\0\x1b", 5);
+	maillog_bad_count(maillog, &req);
 	heard();
 	assert_int_equal(count(lines, "\n"), 4);
 	assert_true(strlen(lines) < 5000);
@@ -267,12 +270,12 @@ floods_hide_no_other_id(void **state)
 	listen_in();
 	for (i = 0; i < 5000; i++) {
 		charge_of("bot", "i");
-		maillog_verdict(settings, &charge, &about, &v, NULL);
-		maillog_malformed("unix", "why", "x", 1);
+		maillog_verdict(maillog, settings, &charge, &about, &v, NULL);
+		maillog_malformed(maillog, "unix", "why", "x", 1);
 		if (i % 1000 != 999)
 			continue;
 		charge_of("victim", "i");
-		maillog_verdict(settings, &charge, &about, &v, NULL);
+		maillog_verdict(maillog, settings, &charge, &about, &v, NULL);
 	}
 	deadline = clock_after(clock_mono(), PATIENCE_S * 1000);
 	do {
@@ -297,8 +300,7 @@ floods_hide_no_other_id(void **state)
 static struct mono
 at(int64_t ms)
 {
-	/* Later than any that the tests before saw. */
-	struct mono	then = { (INT64_C(1) << 60) + ms * 1000000 };
+	struct mono	then = { ms * 1000000 };
 
 	return then;
 }
@@ -310,7 +312,7 @@ lines_of(const char *kind, const char *id, size_t n, int64_t ms)
 	size_t	i, may = 0;
 
 	for (i = 0; i < n; i++)
-		may += budget_line(kind, id, strlen(id), at(ms));
+		may += budget_line(budget, kind, id, strlen(id), at(ms));
 	return may;
 }
 
@@ -324,11 +326,11 @@ each_id_has_lines_of_its_own(void **state)
 	/* Another kind of line is another matter. */
 	assert_int_equal(lines_of("b", "bot", 3, 0), 3);
 	assert_int_equal(lines_of("a", "bot", 5, 9999), 0);
-	assert_true(budget_sum_up(at(9999)));
+	assert_true(budget_sum_up(budget, at(9999)));
 	/* The next period, and a sum of the last one. */
 	assert_int_equal(lines_of("a", "bot", 1000, 10000), BUDGET_LINES);
-	assert_true(budget_sum_up(at(10001)));
-	assert_false(budget_sum_up(at(20000)));
+	assert_true(budget_sum_up(budget, at(10001)));
+	assert_false(budget_sum_up(budget, at(20000)));
 	heard();
 	assert_int_equal(count(lines, "\n"), 2);
 	assert_non_null(strstr(lines,
@@ -352,8 +354,8 @@ floods_of_ids_are_summed_up(void **state)
 		sum += lines_of("c", id, 1, 40000);
 	}
 	assert_int_equal(sum, BUDGET_FIRST);
-	assert_true(budget_sum_up(at(41000)));
-	assert_false(budget_sum_up(at(50000)));
+	assert_true(budget_sum_up(budget, at(41000)));
+	assert_false(budget_sum_up(budget, at(50000)));
 	heard();
 	for (place = lines; (place = strstr(place, "not shown: ")) != NULL;
 	    place++)
@@ -379,7 +381,7 @@ long_kinds_and_ids_are_summed_up(void **state)
 	listen_in();
 	assert_int_equal(lines_of(kind, id, 12, 60000), BUDGET_LINES);
 	assert_int_equal(lines_of(kind, "other", 1, 60000), 1);
-	assert_false(budget_sum_up(at(70000)));
+	assert_false(budget_sum_up(budget, at(70000)));
 	heard();
 	assert_int_equal(count(lines, "\n"), 1);
 	assert_non_null(strstr(lines, "not shown: kind=\"not locked, the rule "
@@ -402,7 +404,7 @@ static void
 asked(const struct settings *s, unsigned int times, uint32_t counted)
 {
 	while (times-- > 0)
-		maillog_stage(s, counted);
+		maillog_stage(maillog, s, counted);
 }
 
 static void
@@ -424,7 +426,7 @@ rules_that_postfix_never_asks(void **state)
 	s.nrules = 3;
 	loop_turn_end();
 	/* At RCPT alone: the size is never counted. */
-	maillog_stages_afresh();
+	maillog_stages_afresh(maillog);
 	listen_in();
 	asked(&s, 99, 5);
 	assert_string_equal(heard(), "");
@@ -438,7 +440,7 @@ rules_that_postfix_never_asks(void **state)
 	listen_in();
 	asked(&s, 1000, 5);
 	assert_string_equal(heard(), "");
-	maillog_stages_afresh();
+	maillog_stages_afresh(maillog);
 	listen_in();
 	asked(&s, 100, 3);
 	assert_non_null(strstr(heard(), "rule spread limits nothing: all "
@@ -446,7 +448,7 @@ rules_that_postfix_never_asks(void **state)
 	    "smtpd_recipient_restrictions = "));
 	assert_int_equal(count(lines, "\n"), 1);
 	/* Both stages come. */
-	maillog_stages_afresh();
+	maillog_stages_afresh(maillog);
 	listen_in();
 	asked(&s, 99, 5);
 	asked(&s, 1, 3);

@@ -25,8 +25,8 @@ struct subject {
 };
 
 /* `subjects` is ordered by last use. */
-static struct {
-	struct map			*map;		/* NULL: no line yet */
+struct budget {
+	struct map			*map;
 	TAILQ_HEAD(subjects, subject)	 subjects;
 	struct mono			 second;	/* end of this second */
 	unsigned int			 first;
@@ -34,7 +34,7 @@ static struct {
 	unsigned int			 sums;
 	unsigned int			 ids;		/* not even summed */
 	unsigned int			 lines;		/* lines of these */
-} budget;
+};
 
 static int
 same_subject(const struct map_node *node, const void *key, size_t len)
@@ -45,16 +45,16 @@ same_subject(const struct map_node *node, const void *key, size_t len)
 }
 
 static void
-renew_budget(struct mono now)
+begin_second(struct budget *b, struct mono now)
 {
-	if (!clock_passed(budget.second, now))
+	if (!clock_passed(b->second, now))
 		return;
-	budget.second = clock_after(now, 1000);
-	budget.first = budget.more = budget.sums = 0;
+	b->second = clock_after(now, 1000);
+	b->first = b->more = b->sums = 0;
 }
 
 static void
-log_suppressed(struct subject *s)
+log_suppressed(struct budget *b, struct subject *s)
 {
 	size_t		kind = strlen(s->key), idlen = s->len - kind - 1;
 	char		id[ID_MAX];
@@ -62,8 +62,8 @@ log_suppressed(struct subject *s)
 
 	if (s->suppressed == 0)
 		return;
-	if (budget.sums < BUDGET_MORE) {
-		budget.sums++;
+	if (b->sums < BUDGET_MORE) {
+		b->sums++;
 		str_init(&fields);
 		reply_text(&fields, "kind", s->key);
 		reply_bytes(&fields, "id", s->key + kind + 1, idlen);
@@ -75,15 +75,16 @@ log_suppressed(struct subject *s)
 		    s->key, str_printable(id, sizeof(id), s->key + kind + 1,
 		    idlen), s->suppressed, BUDGET_SECONDS);
 	} else {
-		budget.ids++;
-		budget.lines += s->suppressed;
+		b->ids++;
+		b->lines += s->suppressed;
 	}
 	s->suppressed = 0;
 }
 
 /* The least recently used subject makes room for a new one. */
 static struct subject *
-get_subject(const char *kind, const void *id, size_t idlen, struct mono now)
+get_subject(struct budget *b, const char *kind, const void *id, size_t idlen,
+    struct mono now)
 {
 	struct subject	*s;
 	char		 key[KIND_MAX + ID_MAX];
@@ -97,49 +98,45 @@ get_subject(const char *kind, const void *id, size_t idlen, struct mono now)
 	if (idlen > 0)
 		memcpy(key + len, id, idlen);
 	len += idlen;
-	s = (struct subject *)map_find(budget.map, map_hash(key, len), key,
-	    len);
+	s = (struct subject *)map_find(b->map, map_hash(key, len), key, len);
 	if (s != NULL)
-		TAILQ_REMOVE(&budget.subjects, s, entry);
+		TAILQ_REMOVE(&b->subjects, s, entry);
 	else {
-		if (map_count(budget.map) < BUDGET_SUBJECTS)
+		if (map_count(b->map) < BUDGET_SUBJECTS)
 			s = alloc_zero(1, sizeof(*s));
 		else {
-			s = TAILQ_FIRST(&budget.subjects);
-			log_suppressed(s);
-			TAILQ_REMOVE(&budget.subjects, s, entry);
-			map_remove(budget.map, &s->node);
+			s = TAILQ_FIRST(&b->subjects);
+			log_suppressed(b, s);
+			TAILQ_REMOVE(&b->subjects, s, entry);
+			map_remove(b->map, &s->node);
 		}
 		memcpy(s->key, key, len);
 		s->len = len;
 		s->end = now;
 		s->node.hash = map_hash(key, len);
-		map_insert(budget.map, &s->node);
+		map_insert(b->map, &s->node);
 	}
-	TAILQ_INSERT_TAIL(&budget.subjects, s, entry);
+	TAILQ_INSERT_TAIL(&b->subjects, s, entry);
 	return s;
 }
 
 bool
-budget_line(const char *kind, const void *id, size_t idlen, struct mono now)
+budget_line(struct budget *b, const char *kind, const void *id, size_t idlen,
+    struct mono now)
 {
 	struct subject	*s;
 
-	if (budget.map == NULL) {
-		budget.map = map_new(same_subject);
-		TAILQ_INIT(&budget.subjects);
-	}
-	renew_budget(now);
-	s = get_subject(kind, id, idlen, now);
+	begin_second(b, now);
+	s = get_subject(b, kind, id, idlen, now);
 	if (clock_passed(s->end, now)) {
-		log_suppressed(s);
+		log_suppressed(b, s);
 		s->lines = 0;
 		s->end = clock_after(now, BUDGET_SECONDS * 1000);
 	}
-	if (s->lines == 0 ? budget.first < BUDGET_FIRST :
-	    s->lines < BUDGET_LINES && budget.more < BUDGET_MORE) {
-		budget.first += s->lines == 0;
-		budget.more += s->lines > 0;
+	if (s->lines == 0 ? b->first < BUDGET_FIRST :
+	    s->lines < BUDGET_LINES && b->more < BUDGET_MORE) {
+		b->first += s->lines == 0;
+		b->more += s->lines > 0;
 		s->lines++;
 		return true;
 	}
@@ -148,22 +145,30 @@ budget_line(const char *kind, const void *id, size_t idlen, struct mono now)
 }
 
 bool
-budget_sum_up(struct mono now)
+budget_sum_up(struct budget *b, struct mono now)
 {
 	struct subject	*s;
 	bool		 more = false;
 
-	if (budget.map == NULL)
-		return false;
-	renew_budget(now);
-	TAILQ_FOREACH(s, &budget.subjects, entry) {
+	begin_second(b, now);
+	TAILQ_FOREACH(s, &b->subjects, entry) {
 		if (clock_passed(s->end, now))
-			log_suppressed(s);
+			log_suppressed(b, s);
 		more = more || s->suppressed > 0;
 	}
-	if (budget.ids > 0)
-		log_notice("not shown: ids=%u lines=%u seconds=%d", budget.ids,
-		    budget.lines, BUDGET_SECONDS);
-	budget.ids = budget.lines = 0;
+	if (b->ids > 0)
+		log_notice("not shown: ids=%u lines=%u seconds=%d", b->ids,
+		    b->lines, BUDGET_SECONDS);
+	b->ids = b->lines = 0;
 	return more;
+}
+
+struct budget *
+budget_new(void)
+{
+	struct budget	*b = alloc_zero(1, sizeof(*b));
+
+	b->map = map_new(same_subject);
+	TAILQ_INIT(&b->subjects);
+	return b;
 }

@@ -17,23 +17,27 @@
  *
  *	not shown: ids=4000 lines=9000 seconds=10
  */
+struct budget;
+
 #define BUDGET_SECONDS	10	/* a subject's period, from its first line */
 #define BUDGET_LINES	10	/* of a subject in its period */
 #define BUDGET_FIRST	1000	/* in a second, of subjects' first lines */
 #define BUDGET_MORE	100	/* in a second, of all others together */
 #define BUDGET_SUBJECTS	4096	/* the least recently seen is forgotten */
 
+struct budget	*budget_new(void);
+
 /*
  * Whether the line may be written now; otherwise it is counted. `kind` is a
  * literal; 256 bytes of the id tell subjects apart.
  */
-bool	budget_line(const char *kind, const void *id, size_t idlen,
-	    struct mono now);
+bool		 budget_line(struct budget *, const char *kind, const void *id,
+		    size_t idlen, struct mono now);
 
 /*
  * Logs the sums of periods that have ended. Call it after budget_line returned
  * false, and then each second while it returns true.
  */
-bool	budget_sum_up(struct mono now);
+bool		 budget_sum_up(struct budget *, struct mono now);
 
 #endif

@@ -11,7 +11,6 @@
 
 #include "engine/client.h"
 #include "engine/stats.h"
-#include "engine/maillog.h"
 #include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -72,6 +71,7 @@ static struct {
 	int64_t			 ms[LIST_TIMED];
 	size_t			 most;
 	size_t			 most_buffered;
+	struct maillog		*maillog;
 	void			(*request)(struct client *,
 				    const struct request *);
 	size_t			 count;
@@ -232,8 +232,9 @@ take_requests(struct client *c, const char *bytes, size_t len, bool *more)
 		used = n == 0 ? 0 : request_parse(&req, bytes + at, n, &reason);
 		if (used == 0) {
 			stats_add(STATS_MALFORMED, 1);
-			maillog_malformed(client_name(c, name, sizeof(name)),
-			    reason, bytes + at, n > 0 ? n : len - at);
+			maillog_malformed(clients.maillog, client_name(c, name,
+			    sizeof(name)), reason, bytes + at,
+			    n > 0 ? n : len - at);
 			c->state = CLIENT_ENDED;
 			break;
 		}
@@ -453,7 +454,8 @@ on_timer(int fd, short what, void *arg)
 }
 
 void
-client_init(void (*request)(struct client *, const struct request *),
+client_init(struct maillog *maillog,
+    void (*request)(struct client *, const struct request *),
     const struct client_bounds *bounds)
 {
 	int	i;
@@ -464,6 +466,7 @@ client_init(void (*request)(struct client *, const struct request *),
 	clients.ms[LIST_WRITING] = bounds->answer_ms;
 	clients.most = bounds->most;
 	clients.most_buffered = bounds->buffered;
+	clients.maillog = maillog;
 	clients.request = request;
 	evtimer_set(&clients.timer, on_timer, NULL);
 	evtimer_set(&clients.again, on_again, NULL);

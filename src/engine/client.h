@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/maillog.h"
 #include "engine/request.h"
 #include "lib/addr.h"
 
@@ -32,7 +33,8 @@ struct client_bounds {
  * `request` is called for every complete, well-formed request. It calls
  * client_answer, then or later. The request is valid until it returns.
  */
-void	client_init(void (*request)(struct client *, const struct request *),
+void	client_init(struct maillog *,
+	    void (*request)(struct client *, const struct request *),
 	    const struct client_bounds *);
 
 /* Sets for how long a client may be idle between two requests. */

@@ -12,6 +12,7 @@
 #include "engine/maillog.h"
 #include "engine/reply.h"
 #include "engine/stage.h"
+#include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -21,21 +22,24 @@
 #define STAGE_QUIET_MS	(3600 * 1000)
 #define STAGE_REQUESTS	100	/* in so many each stage would occur */
 
-static struct {
-	struct event	sums;		/* pending: there are sums to log */
+struct maillog {
+	struct budget		*budget;
+	struct event		 sums;	/* pending: there are sums to log */
+	struct log_limit	 malformed;
+	struct log_limit	 bad_count;
 	/* The hint: not before `quiet`, or while `waiting` for its time. */
-	struct mono	quiet;
-	struct str	line;		/* for main.cf */
-	bool		waiting;
-	struct event	hint;
+	struct mono		 quiet;
+	struct str		 line;		/* for main.cf */
+	bool			 waiting;
+	struct event		 hint;
 	/*
 	 * The same for each rule: bit i of `counted` means that rule i counted
 	 * one of the last `requests`.
 	 */
-	struct mono	rules_quiet;
-	unsigned int	requests;
-	uint32_t	counted;
-} tell;
+	struct mono		 rules_quiet;
+	unsigned int		 requests;
+	uint32_t		 counted;
+};
 
 /*
  * What happens to a key at a window, for the log and for the followers of
@@ -55,30 +59,31 @@ struct hit {
 /* --- as many lines as a log can bear --- */
 
 static void
-schedule_sums(void)
+schedule_sums(struct maillog *m)
 {
 	static const struct timeval	second = { 1, 0 };
 
-	if (!evtimer_pending(&tell.sums, NULL))
-		evtimer_add(&tell.sums, &second);
+	if (!evtimer_pending(&m->sums, NULL))
+		evtimer_add(&m->sums, &second);
 }
 
 static void
 on_sums(int fd, short what, void *arg)
 {
+	struct maillog	*m = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
-	if (budget_sum_up(loop_now()))
-		schedule_sums();
+	if (budget_sum_up(m->budget, loop_now()))
+		schedule_sums(m);
 }
 
 static bool
-may_log(const char *kind, const void *id, size_t idlen)
+may_log(struct maillog *m, const char *kind, const void *id, size_t idlen)
 {
-	if (budget_line(kind, id, idlen, loop_now()))
+	if (budget_line(m->budget, kind, id, idlen, loop_now()))
 		return true;
-	schedule_sums();
+	schedule_sums(m);
 	return false;
 }
 
@@ -242,13 +247,13 @@ event_hit(const struct hit *h, const struct settings *s,
 
 /* `more` is a text before the mail, `how` one behind it or NULL. */
 static void
-log_hit(const struct hit *h, const char *more, const struct settings *s,
-    const struct msg_charge *charge, const struct maillog_about *about,
-    const char *how)
+log_hit(struct maillog *m, const struct hit *h, const char *more,
+    const struct settings *s, const struct msg_charge *charge,
+    const struct maillog_about *about, const char *how)
 {
 	struct str	line;
 
-	if (!may_log(h->word, h->key->id, h->key->idlen))
+	if (!may_log(m, h->word, h->key->id, h->key->idlen))
 		return;
 	if (events_wanted())
 		event_hit(h, s, charge, about);
@@ -271,7 +276,7 @@ log_hit(const struct hit *h, const char *more, const struct settings *s,
 
 /* The window that the verdict names. */
 static void
-log_limit(const char *word, const struct settings *s,
+log_limit(struct maillog *m, const char *word, const struct settings *s,
     const struct msg_charge *charge, const struct maillog_about *about,
     const struct msg_verdict *v, const char *how)
 {
@@ -287,7 +292,7 @@ log_limit(const char *word, const struct settings *s,
 		    v->retry_after, v->never ? " never=1" : "");
 	else if (v->never)
 		strlcpy(more, " never=1", sizeof(more));
-	log_hit(&hit, more, s, charge, about, how);
+	log_hit(m, &hit, more, s, charge, about, how);
 }
 
 /*
@@ -295,9 +300,9 @@ log_limit(const char *word, const struct settings *s,
  * those that reached warn_at.
  */
 static void
-log_keys(const struct settings *s, const struct msg_charge *charge,
-    const struct maillog_about *about, const struct msg_verdict *v,
-    uint32_t bits, bool shadow)
+log_keys(struct maillog *m, const struct settings *s,
+    const struct msg_charge *charge, const struct maillog_about *about,
+    const struct msg_verdict *v, uint32_t bits, bool shadow)
 {
 	struct hit	hit = {
 	    .word = shadow ? "would refuse" : "near its limit",
@@ -311,15 +316,15 @@ log_keys(const struct settings *s, const struct msg_charge *charge,
 		hit.key = &charge->keys[i];
 		hit.limit = v->full[i].limit;
 		hit.used = v->full[i].used;
-		log_hit(&hit, "", s, charge, about, NULL);
+		log_hit(m, &hit, "", s, charge, about, NULL);
 	}
 }
 
 /* Logs a line for each key whose bit is set: what its hit locks, or would. */
 static void
-log_locks(const struct settings *s, const struct msg_charge *charge,
-    const struct maillog_about *about, const struct msg_verdict *v,
-    uint32_t bits, const char *word)
+log_locks(struct maillog *m, const struct settings *s,
+    const struct msg_charge *charge, const struct maillog_about *about,
+    const struct msg_verdict *v, uint32_t bits, const char *word)
 {
 	const struct msg_charge_key	*key;
 	struct str			 line, fields;
@@ -328,7 +333,7 @@ log_locks(const struct settings *s, const struct msg_charge *charge,
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
 		if ((bits & UINT32_C(1) << i) == 0 ||
-		    !may_log(word, key->lock.id, key->lock.idlen))
+		    !may_log(m, word, key->lock.id, key->lock.idlen))
 			continue;
 		str_init(&line);
 		str_adds(&line, " what=<");
@@ -381,38 +386,41 @@ log_details(const struct settings *s, const struct msg_charge *charge,
 }
 
 void
-maillog_verdict(const struct settings *s, const struct msg_charge *charge,
-    const struct maillog_about *about, const struct msg_verdict *v,
-    const char *how)
+maillog_verdict(struct maillog *m, const struct settings *s,
+    const struct msg_charge *charge, const struct maillog_about *about,
+    const struct msg_verdict *v, const char *how)
 {
 	if (v->verdict == VERDICT_REFUSED)
-		log_limit("refused", s, charge, about, v, how);
+		log_limit(m, "refused", s, charge, about, v, how);
 	else if (log_debugging())
 		log_details(s, charge, about, v, how);
 	if (v->over != 0)
-		log_limit("accepted over its limit", s, charge, about, v, how);
+		log_limit(m, "accepted over its limit", s, charge, about, v,
+		    how);
 	if (v->shadowed != 0)
-		log_keys(s, charge, about, v, v->shadowed, true);
+		log_keys(m, s, charge, about, v, v->shadowed, true);
 	if (v->locked != 0)
-		log_locks(s, charge, about, v, v->locked, "locked");
+		log_locks(m, s, charge, about, v, v->locked, "locked");
 	if (v->would_lock != 0)
-		log_locks(s, charge, about, v, v->would_lock, "would lock");
+		log_locks(m, s, charge, about, v, v->would_lock, "would lock");
 	if (v->unlocked != 0)
-		log_locks(s, charge, about, v, v->unlocked,
+		log_locks(m, s, charge, about, v, v->unlocked,
 		    "not locked, the rule has set 100 locks in ten minutes");
 	/* The key's fullest window is logged. */
 	if ((v->warned & ~v->shadowed) != 0)
-		log_keys(s, charge, about, v, v->warned & ~v->shadowed, false);
+		log_keys(m, s, charge, about, v, v->warned & ~v->shadowed,
+		    false);
 }
 
 void
-maillog_blocked(const struct maillog_about *about, const struct override *block)
+maillog_blocked(struct maillog *m, const struct maillog_about *about,
+    const struct override *block)
 {
 	struct str	line, fields;
 
 	/* A block that has just ended has no name. */
-	if (block != NULL ? !may_log("blocked", block->id, block->idlen) :
-	    !may_log("blocked", about->login.bytes, about->login.len))
+	if (block != NULL ? !may_log(m, "blocked", block->id, block->idlen) :
+	    !may_log(m, "blocked", about->login.bytes, about->login.len))
 		return;
 	str_init(&line);
 	str_init(&fields);
@@ -454,14 +462,13 @@ maillog_passed(const struct maillog_about *about, const char *why)
 /* --- what is wrong with requests --- */
 
 void
-maillog_malformed(const char *client, const char *reason, const char *bytes,
-    size_t len)
+maillog_malformed(struct maillog *m, const char *client, const char *reason,
+    const char *bytes, size_t len)
 {
-	static struct log_limit	limit;
-	char			text[BYTES_SHOWN];
-	unsigned int		suppressed;
+	char		text[BYTES_SHOWN];
+	unsigned int	suppressed;
 
-	if (!log_allowed(&limit, 1, &suppressed))
+	if (!log_allowed(&m->malformed, 1, &suppressed))
 		return;
 	log_warning("malformed request: %s, from client=%s, begins \"%s\" "
 	    "(%u more before)", reason, client,
@@ -469,13 +476,12 @@ maillog_malformed(const char *client, const char *reason, const char *bytes,
 }
 
 void
-maillog_bad_count(const struct request *req)
+maillog_bad_count(struct maillog *m, const struct request *req)
 {
-	static struct log_limit	limit;
-	char			count[32], client[64], instance[64];
-	unsigned int		suppressed;
+	char		count[32], client[64], instance[64];
+	unsigned int	suppressed;
 
-	if (!log_allowed(&limit, 10, &suppressed))
+	if (!log_allowed(&m->bad_count, 10, &suppressed))
 		return;
 	copy_printable(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
 	copy_printable(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
@@ -490,32 +496,33 @@ maillog_bad_count(const struct request *req)
 static void
 on_hint(int fd, short what, void *arg)
 {
+	struct maillog	*m = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
-	if (!tell.waiting)
+	if (!m->waiting)
 		return;
-	tell.waiting = false;
-	tell.quiet = clock_after(loop_now(), STAGE_QUIET_MS);
+	m->waiting = false;
+	m->quiet = clock_after(loop_now(), STAGE_QUIET_MS);
 	log_warning("nothing is limited: all requests come at stages that "
-	    "count_mode ignores; main.cf needs: %s", tell.line.data);
+	    "count_mode ignores; main.cf needs: %s", m->line.data);
 }
 
 /*
  * Hints for each rule that counts at none of the stages at which Postfix asks.
  */
 static void
-log_stage_hints(const struct settings *s, uint32_t rules)
+log_stage_hints(struct maillog *m, const struct settings *s, uint32_t rules)
 {
 	struct str	line;
 	size_t		i;
 
-	tell.counted |= rules;
-	if (++tell.requests < STAGE_REQUESTS)
+	m->counted |= rules;
+	if (++m->requests < STAGE_REQUESTS)
 		return;
 	/* If no rule counts, the other hint says so. */
-	for (i = 0; i < s->nrules && tell.counted != 0; i++) {
-		if ((tell.counted & UINT32_C(1) << i) != 0)
+	for (i = 0; i < s->nrules && m->counted != 0; i++) {
+		if ((m->counted & UINT32_C(1) << i) != 0)
 			continue;
 		str_init(&line);
 		stage_hint(&line, s, UINT32_C(1) << i);
@@ -524,38 +531,38 @@ log_stage_hints(const struct settings *s, uint32_t rules)
 		    s->rules[i].name, line.data);
 		str_clear(&line);
 	}
-	maillog_stages_afresh();
-	tell.rules_quiet = clock_after(loop_now(), STAGE_QUIET_MS);
+	maillog_stages_afresh(m);
+	m->rules_quiet = clock_after(loop_now(), STAGE_QUIET_MS);
 }
 
 void
-maillog_stage(const struct settings *s, uint32_t rules)
+maillog_stage(struct maillog *m, const struct settings *s, uint32_t rules)
 {
 	static const struct timeval	later = { STAGE_SECONDS, 0 };
 	struct mono			now = loop_now();
 
-	if (clock_passed(tell.rules_quiet, now))
-		log_stage_hints(s, rules);
+	if (clock_passed(m->rules_quiet, now))
+		log_stage_hints(m, s, rules);
 	if (rules != 0) {
 		/* One request that counts is enough for an hour. */
-		tell.waiting = false;
-		tell.quiet = clock_after(now, STAGE_QUIET_MS);
+		m->waiting = false;
+		m->quiet = clock_after(now, STAGE_QUIET_MS);
 		return;
 	}
-	if (tell.waiting || !clock_passed(tell.quiet, now))
+	if (m->waiting || !clock_passed(m->quiet, now))
 		return;
-	str_clear(&tell.line);
-	stage_hint(&tell.line, s, UINT32_MAX);
-	tell.waiting = true;
-	evtimer_add(&tell.hint, &later);
+	str_clear(&m->line);
+	stage_hint(&m->line, s, UINT32_MAX);
+	m->waiting = true;
+	evtimer_add(&m->hint, &later);
 }
 
 void
-maillog_stages_afresh(void)
+maillog_stages_afresh(struct maillog *m)
 {
-	tell.rules_quiet = loop_now();
-	tell.requests = 0;
-	tell.counted = 0;
+	m->rules_quiet = loop_now();
+	m->requests = 0;
+	m->counted = 0;
 }
 
 void
@@ -570,10 +577,14 @@ maillog_silence(const struct settings *s)
 	str_clear(&line);
 }
 
-void
-maillog_init(void)
+struct maillog *
+maillog_new(void)
 {
-	str_init(&tell.line);
-	evtimer_set(&tell.sums, on_sums, NULL);
-	evtimer_set(&tell.hint, on_hint, NULL);
+	struct maillog	*m = alloc_zero(1, sizeof(*m));
+
+	m->budget = budget_new();
+	str_init(&m->line);
+	evtimer_set(&m->sums, on_sums, m);
+	evtimer_set(&m->hint, on_hint, m);
+	return m;
 }

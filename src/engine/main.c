@@ -62,7 +62,7 @@ use_settings(struct settings *fresh)
 
 	engine.policy = policy_new(fresh);
 	stats_rules(fresh);
-	maillog_stages_afresh();
+	maillog_stages_afresh(engine.maillog);
 	refusal_use(fresh);
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle((int64_t)fresh->delay_to_close * 1000);
@@ -251,10 +251,10 @@ init_engine(void)
 
 	if (event_init() == NULL)
 		role_fault(start, ROLE_FAULT, "libevent cannot be set up");
-	maillog_init();
+	engine.maillog = maillog_new();
 	refusal_init();
 	respond_init(&engine);
-	client_init(respond_on_request, &bounds);
+	client_init(engine.maillog, respond_on_request, &bounds);
 	listen_init();
 	blocks_init();
 	scan_queue_init();

@@ -44,7 +44,7 @@ static void
 answer_block(struct client *client, const struct settings *s,
     const struct maillog_about *about, const struct override *block)
 {
-	maillog_blocked(about, block);
+	maillog_blocked(respond.engine->maillog, about, block);
 	refusal_blocked(about, block);
 	stats_add(STATS_BLOCKED, 1);
 	respond.answer.len = 0;
@@ -88,9 +88,10 @@ respond_on_request(struct client *client, const struct request *req)
 		goto blocked;
 	apply_request(a, req, next_tag());
 	if (a->stage != STAGE_NONE)
-		maillog_stage(s, stage_rules(s, a->stage));
+		maillog_stage(respond.engine->maillog, s,
+		    stage_rules(s, a->stage));
 	if (a->bad_count)
-		maillog_bad_count(req);
+		maillog_bad_count(respond.engine->maillog, req);
 	if (a->exempt)
 		stats_add(STATS_EXEMPT, 1);
 	a->charge.subject = false;
@@ -290,8 +291,9 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 		return;
 	}
 	stats_verdict_rules(s, charge, v);
-	maillog_verdict(s, charge, &p->about, v, !none ? NULL :
-	    memory != NULL ? "from memory" : "no verdict in time");
+	maillog_verdict(respond.engine->maillog, s, charge, &p->about, v,
+	    !none ? NULL : memory != NULL ? "from memory" :
+	    "no verdict in time");
 	refusal_verdict(s, charge, &p->about, v, none ? memory : NULL);
 	if (v->verdict == VERDICT_UNAVAILABLE)
 		answer = &policy->error;

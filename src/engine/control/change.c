@@ -206,8 +206,9 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 
 /* Logs and counts what the charge caused. */
 static void
-log_charged(const struct settings *s, const struct msg_verdict *v)
+log_charged(const struct control *c, const struct msg_verdict *v)
 {
+	const struct settings		*s = c->policy->settings;
 	const struct msg_charge_key	*key = &change.charge.keys[0];
 	struct maillog_about		 about;
 	struct msg_verdict		 rest = *v;
@@ -223,7 +224,8 @@ log_charged(const struct settings *s, const struct msg_verdict *v)
 	memset(&about, 0, sizeof(about));
 	rest.over = rest.shadowed = 0;
 	stats_verdict_rules(s, &change.charge, &rest);
-	maillog_verdict(s, &change.charge, &about, &rest, NULL);
+	maillog_verdict(c->engine->maillog, s, &change.charge, &about, &rest,
+	    NULL);
 }
 
 int
@@ -246,7 +248,7 @@ change_charge_on_answer(struct control *c, const struct message *m)
 	}
 	mapping_take(memory_mapping(c->engine->memory), c->policy->settings,
 	    &change.charge, v);
-	log_charged(c->policy->settings, v);
+	log_charged(c, v);
 	if (c->engine->memory != NULL)
 		memory_learn(c->engine->memory, &change.charge, v,
 		    clock_wall());
