@@ -76,7 +76,7 @@ set_up(void **state)
 	log_open("test", LOG_TO_SYSLOG, -1, false);
 	if (event_init() == NULL || mkdtemp(directory) == NULL)
 		return -1;
-	client_init(maillog_new(), on_request, &bounds);
+	client_init(maillog_new(events_new()), on_request, &bounds);
 	client_set_idle(PATIENCE_S * 2000);
 	listen_init();
 	unix_address.sun_family = AF_UNIX;

@@ -110,8 +110,8 @@ set_up(void **state)
 	log_open("test", LOG_TO_STDERR, -1, false);
 	if (event_init() == NULL)
 		return -1;
-	maillog = maillog_new();
-	budget = budget_new();
+	maillog = maillog_new(events_new());
+	budget = budget_new(events_new());
 	settings = settings_new();
 	return 0;
 }

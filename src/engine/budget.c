@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "engine/budget.h"
-#include "engine/events.h"
 #include "engine/reply.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
@@ -28,6 +27,7 @@ struct subject {
 struct budget {
 	struct map			*map;
 	TAILQ_HEAD(subjects, subject)	 subjects;
+	struct followers		*followers;
 	struct mono			 second;	/* end of this second */
 	unsigned int			 first;
 	unsigned int			 more;
@@ -69,7 +69,7 @@ log_suppressed(struct budget *b, struct subject *s)
 		reply_bytes(&fields, "id", s->key + kind + 1, idlen);
 		reply_number(&fields, "events", s->suppressed);
 		reply_number(&fields, "period", BUDGET_SECONDS);
-		events_add("omitted", &fields);
+		events_add(b->followers, "omitted", &fields);
 		str_clear(&fields);
 		log_notice("not shown: kind=\"%s\" id=<%s> lines=%u seconds=%d",
 		    s->key, str_printable(id, sizeof(id), s->key + kind + 1,
@@ -164,11 +164,12 @@ budget_sum_up(struct budget *b, struct mono now)
 }
 
 struct budget *
-budget_new(void)
+budget_new(struct followers *followers)
 {
 	struct budget	*b = alloc_zero(1, sizeof(*b));
 
 	b->map = map_new(same_subject);
 	TAILQ_INIT(&b->subjects);
+	b->followers = followers;
 	return b;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "engine/events.h"
 #include "lib/clock.h"
 
 /*
@@ -16,6 +17,8 @@
  * and, where there are too many of these,
  *
  *	not shown: ids=4000 lines=9000 seconds=10
+ *
+ * The followers of events.h are told the sums of subjects.
  */
 struct budget;
 
@@ -25,7 +28,7 @@ struct budget;
 #define BUDGET_MORE	100	/* in a second, of all others together */
 #define BUDGET_SUBJECTS	4096	/* the least recently seen is forgotten */
 
-struct budget	*budget_new(void);
+struct budget	*budget_new(struct followers *);
 
 /*
  * Whether the line may be written now; otherwise it is counted. `kind` is a

@@ -1,6 +1,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "engine/events.h"
 #include "engine/maillog.h"
 #include "engine/memory.h"
 #include "engine/policy.h"
@@ -11,9 +12,11 @@
  * bring many together: they are given this struct, which outlives them.
  */
 struct engine {
-	struct maillog	*maillog;
-	struct policy	*policy;	/* the settings in force */
-	struct memory	*memory;	/* NULL: db_error_action is another */
+	struct followers	*followers;
+	struct maillog		*maillog;
+	struct policy		*policy;	/* the settings in force */
+	/* NULL unless db_error_action is "memory". */
+	struct memory		*memory;
 };
 
 #endif

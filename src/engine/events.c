@@ -18,6 +18,7 @@
 
 struct follower {
 	TAILQ_ENTRY(follower)	 entry;
+	struct followers	*all;
 	int			 fd;
 	struct str		 queue;
 	size_t			 written;	/* of the queue */
@@ -26,14 +27,16 @@ struct follower {
 	struct event		 writable;
 };
 
-static TAILQ_HEAD(, follower)	followers = TAILQ_HEAD_INITIALIZER(followers);
-static unsigned int		nfollowers;
+struct followers {
+	TAILQ_HEAD(, follower)	 list;
+	unsigned int		 count;
+};
 
 static void
 follower_free(struct follower *f)
 {
-	nfollowers--;
-	TAILQ_REMOVE(&followers, f, entry);
+	f->all->count--;
+	TAILQ_REMOVE(&f->all->list, f, entry);
 	event_del(&f->readable);
 	event_del(&f->writable);
 	close(f->fd);
@@ -124,55 +127,56 @@ follower_on_readable(int fd, short what, void *arg)
 }
 
 bool
-events_wanted(void)
+events_wanted(const struct followers *all)
 {
-	return nfollowers > 0;
+	return all->count > 0;
 }
 
 bool
-events_full(void)
+events_full(const struct followers *all)
 {
-	return nfollowers >= EVENTS_FOLLOWERS;
+	return all->count >= EVENTS_FOLLOWERS;
 }
 
 void
-events_follow(int fd)
+events_follow(struct followers *all, int fd)
 {
 	struct follower	*f = alloc_zero(1, sizeof(*f));
 
+	f->all = all;
 	f->fd = fd;
 	str_init(&f->queue);
 	str_adds(&f->queue, "ok\n");
 	event_set(&f->readable, fd, EV_READ | EV_PERSIST, follower_on_readable,
 	    f);
 	event_set(&f->writable, fd, EV_WRITE, follower_on_writable, f);
-	TAILQ_INSERT_TAIL(&followers, f, entry);
-	nfollowers++;
+	TAILQ_INSERT_TAIL(&all->list, f, entry);
+	all->count++;
 	event_add(&f->readable, NULL);
 	event_add(&f->writable, NULL);
 }
 
 void
-events_add(const char *event, const struct str *fields)
+events_add(struct followers *all, const char *event, const struct str *fields)
 {
 	struct follower	*f;
 	struct str	 line;
 
-	if (!events_wanted())
+	if (!events_wanted(all))
 		return;
 	compose(&line, event, fields);
-	TAILQ_FOREACH(f, &followers, entry)
+	TAILQ_FOREACH(f, &all->list, entry)
 		if (f->lost > 0 || !follower_add(f, &line))
 			f->lost++;
 	str_clear(&line);
 }
 
 void
-events_stop(void)
+events_stop(struct followers *all)
 {
 	struct follower	*f;
 
-	while ((f = TAILQ_FIRST(&followers)) != NULL) {
+	while ((f = TAILQ_FIRST(&all->list)) != NULL) {
 		follower_tell_lost(f);
 		str_adds(&f->queue, "end\n");
 		/* The kernel takes it, or the follower is too far behind. */
@@ -181,4 +185,13 @@ events_stop(void)
 			errno = 0;
 		follower_free(f);
 	}
+}
+
+struct followers *
+events_new(void)
+{
+	struct followers	*all = alloc_zero(1, sizeof(*all));
+
+	TAILQ_INIT(&all->list);
+	return all;
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "engine/budget.h"
-#include "engine/events.h"
 #include "engine/apply.h"
 #include "engine/loop_clock.h"
 #include "engine/maillog.h"
@@ -24,6 +23,7 @@
 
 struct maillog {
 	struct budget		*budget;
+	struct followers	*followers;
 	struct event		 sums;	/* pending: there are sums to log */
 	struct log_limit	 malformed;
 	struct log_limit	 bad_count;
@@ -218,7 +218,7 @@ event_about(struct str *fields, const struct maillog_about *about)
 }
 
 static void
-event_hit(const struct hit *h, const struct settings *s,
+event_hit(struct maillog *m, const struct hit *h, const struct settings *s,
     const struct msg_charge *charge, const struct maillog_about *about)
 {
 	struct str	fields, name;
@@ -240,7 +240,7 @@ event_hit(const struct hit *h, const struct settings *s,
 	reply_bytes(&fields, "state", charge->state, charge->statelen);
 	reply_bytes(&fields, "instance", charge->instance,
 	    charge->instancelen);
-	events_add(h->event, &fields);
+	events_add(m->followers, h->event, &fields);
 	str_clear(&name);
 	str_clear(&fields);
 }
@@ -255,8 +255,8 @@ log_hit(struct maillog *m, const struct hit *h, const char *more,
 
 	if (!may_log(m, h->word, h->key->id, h->key->idlen))
 		return;
-	if (events_wanted())
-		event_hit(h, s, charge, about);
+	if (events_wanted(m->followers))
+		event_hit(m, h, s, charge, about);
 	str_init(&line);
 	add_id(&line, s, h->key, about);
 	str_addf(&line, " n=%" PRId64, h->key->amount);
@@ -348,7 +348,7 @@ log_locks(struct maillog *m, const struct settings *s,
 			    key->lock.rulelen);
 			reply_until(&fields, v->locked_until[i]);
 			event_about(&fields, about);
-			events_add("locked", &fields);
+			events_add(m->followers, "locked", &fields);
 			str_clear(&fields);
 		}
 		add_id(&line, s, key, about);
@@ -440,7 +440,7 @@ maillog_blocked(struct maillog *m, const struct maillog_about *about,
 		}
 	}
 	event_about(&fields, about);
-	events_add("blocked", &fields);
+	events_add(m->followers, "blocked", &fields);
 	str_clear(&fields);
 	add_mail(&line, about);
 	add_field(&line, "queue_id", &about->queue_id);
@@ -578,11 +578,12 @@ maillog_silence(const struct settings *s)
 }
 
 struct maillog *
-maillog_new(void)
+maillog_new(struct followers *followers)
 {
 	struct maillog	*m = alloc_zero(1, sizeof(*m));
 
-	m->budget = budget_new();
+	m->budget = budget_new(followers);
+	m->followers = followers;
 	str_init(&m->line);
 	evtimer_set(&m->sums, on_sums, m);
 	evtimer_set(&m->hint, on_hint, m);

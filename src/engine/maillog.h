@@ -7,17 +7,18 @@
 
 #include "conf/settings.h"
 #include "decision/override.h"
+#include "engine/events.h"
 #include "engine/request.h"
 #include "ipc/message.h"
 
 /*
- * The engine's log lines, in the name=value form of Postfix's. Text from
- * outside is made printable, and lines that clients can cause are limited in
- * their rate.
+ * The engine's log lines, in the name=value form of Postfix's, and what the
+ * followers of events.h are told of requests. Text from outside is made
+ * printable, and lines that clients can cause are limited in their rate.
  */
 struct maillog;
 
-struct maillog	*maillog_new(void);
+struct maillog	*maillog_new(struct followers *);
 
 /* Attributes of a request besides its charge, unchanged but cut. */
 struct maillog_value {

@@ -128,7 +128,7 @@ on_task_done(const struct message *m)
 	str_init(&fields);
 	reply_bool(&fields, "done", done.good);
 	reply_text(&fields, "text", last != NULL ? last + 1 : done.text);
-	events_add("reload", &fields);
+	events_add(engine.followers, "reload", &fields);
 	str_clear(&fields);
 }
 
@@ -251,7 +251,8 @@ init_engine(void)
 
 	if (event_init() == NULL)
 		role_fault(start, ROLE_FAULT, "libevent cannot be set up");
-	engine.maillog = maillog_new();
+	engine.followers = events_new();
+	engine.maillog = maillog_new(engine.followers);
 	refusal_init();
 	respond_init(&engine);
 	client_init(engine.maillog, respond_on_request, &bounds);
@@ -303,7 +304,7 @@ main(void)
 			run.done = true;
 		loop_turn_end();
 	}
-	events_stop();
+	events_stop(engine.followers);
 	if (replay_count() > 0)
 		log_warning("accepted without the database and not recorded: "
 		    "%zu request%s", replay_count(), replay_count() == 1 ?

@@ -123,7 +123,7 @@ change_reset_on_answer(struct control *c, const struct message *m)
 		reply_number(out, "n", answer->keys[i].amount);
 		reply_end(out);
 	}
-	events_add(c->command->name, &c->event);
+	events_add(c->engine->followers, c->command->name, &c->event);
 	control_end(c);
 	return 0;
 }
@@ -451,7 +451,7 @@ change_on_answer(struct control *c, const struct message *m)
 	reply_begin(out, "");
 	reply_bytes(out, "text", done->data, done->len);
 	reply_end(out);
-	events_add(c->command->name, &c->event);
+	events_add(c->engine->followers, c->command->name, &c->event);
 	control_end(c);
 	return 0;
 }

@@ -121,13 +121,15 @@ log_run(struct control *c, const struct control_word *word, size_t n)
 static void
 events_run(struct control *c, const struct control_word *word, size_t n)
 {
+	struct followers	*followers = c->engine->followers;
+
 	(void)word;
 	(void)n;
-	if (events_full())
+	if (events_full(followers))
 		control_fail(c, "events: too many followers: the daemon serves "
 		    "at most %d", EVENTS_FOLLOWERS);
 	else
-		events_follow(control_detach(c));
+		events_follow(followers, control_detach(c));
 }
 
 /* --- the table --- */
