@@ -78,7 +78,7 @@ set_up(void **state)
 		return -1;
 	client_init(maillog_new(events_new()), on_request, &bounds);
 	client_set_idle(PATIENCE_S * 2000);
-	listen_init();
+	listen_init(NULL);
 	unix_address.sun_family = AF_UNIX;
 	snprintf(unix_address.sun_path, sizeof(unix_address.sun_path), "%s/s",
 	    directory);

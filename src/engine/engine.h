@@ -6,6 +6,9 @@
 #include "engine/memory.h"
 #include "engine/policy.h"
 
+struct controls;
+struct scan_queue;
+
 /*
  * The parts of the engine. main.c makes them and owns them. Most parts are
  * given the few others that they use. respond.c, ledger_link.c and control/
@@ -17,6 +20,8 @@ struct engine {
 	struct policy		*policy;	/* the settings in force */
 	/* NULL unless db_error_action is "memory". */
 	struct memory		*memory;
+	struct controls		*controls;	/* connections of policyctl */
+	struct scan_queue	*scan_queue;
 };
 
 #endif

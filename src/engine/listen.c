@@ -33,6 +33,7 @@ struct listener {
 
 static struct {
 	TAILQ_HEAD(, listener)		 list;
+	struct controls			*controls;
 	const struct settings_networks	*allowed;
 	bool				 paused;
 	struct event			 resume;
@@ -137,7 +138,8 @@ add_connection(const struct listener *l, int fd,
 	char			text[INET6_ADDRSTRLEN] = "";
 
 	if (is_control(l)) {
-		control_new(fd, l->about.kind == LISTENER_OPERATOR);
+		control_accept(listeners.controls, fd,
+		    l->about.kind == LISTENER_OPERATOR);
 		return;
 	}
 	memset(&peer, 0, sizeof(peer));
@@ -258,8 +260,9 @@ listen_stop(void)
 }
 
 void
-listen_init(void)
+listen_init(struct controls *controls)
 {
+	listeners.controls = controls;
 	TAILQ_INIT(&listeners.list);
 	evtimer_set(&listeners.resume, on_resume, NULL);
 }

@@ -6,12 +6,14 @@
 #include "conf/settings.h"
 #include "ipc/message.h"
 
+struct controls;
+
 /*
  * The listening sockets. A turn of the event loop accepts up to 256 waiting
  * connections of a socket, since Postfix gets an error if the queue is full. If
  * descriptors run out, clients without a request in flight are closed.
  */
-void	listen_init(void);
+void	listen_init(struct controls *);
 
 /*
  * The networks that may connect by TCP; if empty, every host. They stay the

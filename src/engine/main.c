@@ -102,7 +102,7 @@ stop_engine(void)
 		return;
 	run.stopping = true;
 	listen_stop();
-	control_stop();
+	control_stop(engine.controls);
 	client_stop();
 	refusal_settle();
 	/* Tries once more, even if the database failed before. */
@@ -121,7 +121,7 @@ on_task_done(const struct message *m)
 	if (msg_task_done_get(&done, m->payload, m->len) == -1)
 		return;
 	if (done.task == TASK_SCAN)
-		scan_queue_missing(done.text);
+		scan_queue_missing(engine.scan_queue, done.text);
 	if (done.task != TASK_RELOAD)
 		return;
 	last = strrchr(done.text, '\n');
@@ -146,7 +146,7 @@ on_message(const struct message *m)
 		ledger_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
 		return;
 	case MSG_SCAN:
-		scan_queue_channel(m->fd);
+		scan_queue_channel(engine.scan_queue, m->fd);
 		return;
 	case MSG_LISTENER:
 		if (m->fd == -1 ||
@@ -171,7 +171,7 @@ on_message(const struct message *m)
 		on_task_done(m);
 		/* FALLTHROUGH */
 	case MSG_STATE:
-		if (control_on_parent(m) == -1)
+		if (control_on_parent(engine.controls, m) == -1)
 			log_fatal("the result of a task cannot be read");
 		return;
 	default:
@@ -200,6 +200,13 @@ on_parent(int fd, short what, void *arg)
 		on_message(&m);
 	if (r == -1)
 		log_fatal("the parent's channel cannot be trusted");
+}
+
+/* An answer to a question of policyctl. */
+static int
+on_ledger(const struct message *m)
+{
+	return control_on_ledger(engine.controls, m);
 }
 
 /* --- start and loop --- */
@@ -256,14 +263,14 @@ init_engine(void)
 	refusal_init();
 	respond_init(&engine);
 	client_init(engine.maillog, respond_on_request, &bounds);
-	listen_init();
-	blocks_init();
-	scan_queue_init();
-	pending_init(respond_on_verdict);
 	/* If the parent is root, the socket belongs to root. */
-	control_init(&engine, start->identity.drop ? 0 : geteuid(),
-	    start->parent, command_find);
-	ledger_init(control_on_ledger, respond_on_late);
+	engine.controls = control_new(&engine, start->identity.drop ? 0 :
+	    geteuid(), start->parent, command_find);
+	engine.scan_queue = scan_queue_new(engine.controls);
+	listen_init(engine.controls);
+	blocks_init();
+	pending_init(respond_on_verdict);
+	ledger_init(on_ledger, respond_on_late);
 	use_settings(start->settings);
 	start->settings = NULL;
 	evtimer_set(&run.stop, on_stop_timer, NULL);

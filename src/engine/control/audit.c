@@ -6,7 +6,6 @@
 
 #include "engine/control/audit.h"
 #include "lib/alloc.h"
-#include "lib/log.h"
 #include "lib/str.h"
 
 #define DENIED_SECONDS	10		/* between two such lines in the log */
@@ -47,13 +46,13 @@ audit_said(struct audit *a, const struct control_word *word, size_t n)
 
 /* A local user must not be able to fill the log. */
 void
-audit_denied(const struct audit *a, const char *command)
+audit_denied(const struct audit *a, struct log_limit *limit,
+    const char *command)
 {
-	static struct log_limit	limit;
-	char			peer[AUDIT_PEER_MAX];
-	unsigned int		suppressed;
+	char		peer[AUDIT_PEER_MAX];
+	unsigned int	suppressed;
 
-	if (log_allowed(&limit, DENIED_SECONDS, &suppressed))
+	if (log_allowed(limit, DENIED_SECONDS, &suppressed))
 		log_warning("policyctl: %s may not %s (%u more refused and not "
 		    "shown)", audit_who(a, true, peer), command, suppressed);
 }

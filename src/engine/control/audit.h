@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/control/control_words.h"
+#include "lib/log.h"
 
 /*
  * Who uses a connection of policyctl, and the lines of the log that say what
@@ -32,10 +33,11 @@ char	*audit_who(const struct audit *, bool group, char text[AUDIT_PEER_MAX]);
 
 /*
  * audit_said: logs the words of a change that begins. audit_denied: logs that
- * the command was not permitted.
+ * the command was not permitted, as often as the limit allows.
  */
 void	 audit_said(struct audit *, const struct control_word *, size_t n);
-void	 audit_denied(const struct audit *, const char *command);
+void	 audit_denied(const struct audit *, struct log_limit *,
+	    const char *command);
 
 /*
  * If a change is under way, logs its progress, or with audit_ended its end. The

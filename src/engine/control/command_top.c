@@ -248,7 +248,7 @@ top_read(struct control *c, const struct message *m)
 void
 command_top_on_timeout(struct control *c)
 {
-	scan_queue_leave(c);
+	scan_queue_leave(c->engine->scan_queue, c);
 	if (c->word.len > 0)
 		top_alone(c);
 	else if (c->charge.len > 0)
@@ -281,7 +281,8 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 	msg_top_put(&payload, &top);
 	if (top.by != TOP_BY_REFUSED) {
 		str_add(&c->charge, payload.data, payload.len);
-		scan_queue_add(c, &question, &payload);
+		scan_queue_add(c->engine->scan_queue, c, &question,
+		    &payload);
 	} else if (!control_ask(c, MSG_TOP, &payload))
 		away_fail(c, NULL);
 	str_clear(&payload);

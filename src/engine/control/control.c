@@ -28,16 +28,18 @@
 #define ENDED_MS	(60 * 60 * 1000)	/* to log how a change ended */
 #define NO_TASK		TASK__MAX
 
-static struct {
+struct controls {
 	TAILQ_HEAD(, control)	 list;
 	size_t			 count;		/* of connections */
 	size_t			 gone;		/* closed ones */
-	uint64_t		 number;
+	uint64_t		 number;	/* of the last command */
+	struct log_limit	 unknown;	/* peers, in the log */
+	struct log_limit	 denied;	/* commands, in the log */
 	uid_t			 owner;
 	struct channel		*parent;
 	const struct engine	*engine;
 	const struct control_command *(*find)(const struct control_word *);
-} controls;
+};
 
 /* --- connections --- */
 
@@ -47,8 +49,8 @@ disconnect(struct control *c)
 	if (c->state == CONTROL_GONE)
 		return;
 	c->state = CONTROL_GONE;
-	controls.count--;
-	controls.gone++;
+	c->controls->count--;
+	c->controls->gone++;
 	event_del(&c->readable);
 	event_del(&c->writable);
 	if (c->fd != -1)
@@ -61,9 +63,9 @@ free_control(struct control *c)
 	audit_ended(&c->audit, c->failed ? "failed: the database could not "
 	    "do it" : "the result is unknown", "");
 	disconnect(c);
-	controls.gone--;
+	c->controls->gone--;
 	event_del(&c->timer);
-	TAILQ_REMOVE(&controls.list, c, entry);
+	TAILQ_REMOVE(&c->controls->list, c, entry);
 	if (c->policy != NULL)
 		policy_drop(c->policy);
 	free(c->why);
@@ -103,7 +105,7 @@ static void
 close_control(struct control *c)
 {
 	if (c->audit.said == NULL || c->failed ||
-	    controls.gone == GONE_MOST) {
+	    c->controls->gone == GONE_MOST) {
 		free_control(c);
 		return;
 	}
@@ -260,7 +262,7 @@ control_task(struct control *c, enum parent_task task)
 
 	str_init(&payload);
 	msg_number_put(&payload, task);
-	channel_send(controls.parent, MSG_TASK, 0, &payload, -1);
+	channel_send(c->controls->parent, MSG_TASK, 0, &payload, -1);
 	str_clear(&payload);
 	control_hold(c, task == TASK_STATE ? TALK_MS : TASK_MS);
 	c->task = task;
@@ -298,22 +300,22 @@ is_waiting(const struct control *c)
 }
 
 struct control *
-control_numbered(uint64_t number)
+control_numbered(const struct controls *controls, uint64_t number)
 {
 	struct control	*c;
 
-	TAILQ_FOREACH(c, &controls.list, entry)
+	TAILQ_FOREACH(c, &controls->list, entry)
 		if (c->number == number && c->state == CONTROL_WAITING)
 			return c;
 	return NULL;
 }
 
 int
-control_on_ledger(const struct message *m)
+control_on_ledger(struct controls *controls, const struct message *m)
 {
 	struct control	*c;
 
-	TAILQ_FOREACH(c, &controls.list, entry)
+	TAILQ_FOREACH(c, &controls->list, entry)
 		if (c->number == m->request && is_waiting(c) &&
 		    c->task == NO_TASK && c->command->on_answer != NULL)
 			return c->command->on_answer(c, m);
@@ -322,7 +324,7 @@ control_on_ledger(const struct message *m)
 }
 
 int
-control_on_parent(const struct message *m)
+control_on_parent(struct controls *controls, const struct message *m)
 {
 	static struct msg_task_done	 done;
 	static struct msg_state		 state;
@@ -332,7 +334,7 @@ control_on_parent(const struct message *m)
 	    msg_task_done_get(&done, m->payload, m->len) == -1 :
 	    msg_state_get(&state, m->payload, m->len) == -1)
 		return -1;
-	for (c = TAILQ_FIRST(&controls.list); c != NULL; c = next) {
+	for (c = TAILQ_FIRST(&controls->list); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (!is_waiting(c) || c->task == NO_TASK)
 			continue;
@@ -363,7 +365,7 @@ deny_command(struct control *c)
 	const char	*name = c->command->name;
 	const char	*group = c->engine->policy->settings->operator_group;
 
-	audit_denied(&c->audit, name);
+	audit_denied(&c->audit, &c->controls->denied, name);
 	if (c->command->access == CONTROL_OWN)
 		control_fail(c, "permission denied: %s is for root and the "
 		    "owner of the socket", name);
@@ -401,7 +403,7 @@ run_command(struct control *c, size_t len)
 		word++;
 		n--;
 	}
-	if ((c->command = controls.find(word)) == NULL) {
+	if ((c->command = c->controls->find(word)) == NULL) {
 		control_fail(c, "unknown command");
 		return;
 	}
@@ -455,15 +457,15 @@ on_readable(int fd, short what, void *arg)
  * an operator's the oldest that may only look. False: there is no room.
  */
 static bool
-make_room(enum control_access access)
+make_room(struct controls *controls, enum control_access access)
 {
 	struct control	*c;
 
-	if (controls.count < MOST)
+	if (controls->count < MOST)
 		return true;
 	if (access == CONTROL_LOOK)
 		return false;
-	TAILQ_FOREACH(c, &controls.list, entry)
+	TAILQ_FOREACH(c, &controls->list, entry)
 		if (c->state != CONTROL_GONE && (access == CONTROL_OWN ||
 		    c->access == CONTROL_LOOK))
 			break;
@@ -474,9 +476,8 @@ make_room(enum control_access access)
 }
 
 void
-control_new(int fd, bool operator)
+control_accept(struct controls *controls, int fd, bool operator)
 {
-	static struct log_limit	 limit;
 	struct control		*c;
 	enum control_access	 access;
 	unsigned int		 suppressed;
@@ -485,24 +486,26 @@ control_new(int fd, bool operator)
 
 	/* The BSDs cannot tell once the peer has closed its end. */
 	if (getpeereid(fd, &uid, &gid) == -1) {
-		if (log_allowed(&limit, UNKNOWN_SECONDS, &suppressed))
+		if (log_allowed(&controls->unknown, UNKNOWN_SECONDS,
+		    &suppressed))
 			log_warning("policyctl: the peer's user is unknown: "
 			    "%s (%u more not shown)", strerror(errno),
 			    suppressed);
 		close(fd);
 		return;
 	}
-	if (uid == 0 || uid == controls.owner)
+	if (uid == 0 || uid == controls->owner)
 		access = CONTROL_OWN;
 	else
 		access = operator ? CONTROL_OPERATE : CONTROL_LOOK;
-	if (!make_room(access)) {
+	if (!make_room(controls, access)) {
 		close(fd);
 		return;
 	}
 	c = alloc_zero(1, sizeof(*c));
-	c->engine = controls.engine;
-	c->number = ++controls.number;
+	c->engine = controls->engine;
+	c->controls = controls;
+	c->number = ++controls->number;
 	c->fd = fd;
 	c->access = access;
 	c->audit.uid = uid;
@@ -518,18 +521,18 @@ control_new(int fd, bool operator)
 	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_set(&c->writable, fd, EV_WRITE, on_writable, c);
 	evtimer_set(&c->timer, on_timer, c);
-	TAILQ_INSERT_TAIL(&controls.list, c, entry);
-	controls.count++;
+	TAILQ_INSERT_TAIL(&controls->list, c, entry);
+	controls->count++;
 	event_add(&c->readable, NULL);
 	set_timer(c, TALK_MS);
 }
 
 void
-control_stop(void)
+control_stop(struct controls *controls)
 {
 	struct control	*c;
 
-	while ((c = TAILQ_FIRST(&controls.list)) != NULL) {
+	while ((c = TAILQ_FIRST(&controls->list)) != NULL) {
 		/*
 		 * A reload that replaces this process must still get its
 		 * answer.
@@ -541,13 +544,16 @@ control_stop(void)
 	}
 }
 
-void
-control_init(const struct engine *engine, uid_t owner, struct channel *parent,
+struct controls *
+control_new(const struct engine *engine, uid_t owner, struct channel *parent,
     const struct control_command *(*find)(const struct control_word *))
 {
-	controls.engine = engine;
-	TAILQ_INIT(&controls.list);
-	controls.owner = owner;
-	controls.parent = parent;
-	controls.find = find;
+	struct controls	*controls = alloc_zero(1, sizeof(*controls));
+
+	TAILQ_INIT(&controls->list);
+	controls->engine = engine;
+	controls->owner = owner;
+	controls->parent = parent;
+	controls->find = find;
+	return controls;
 }

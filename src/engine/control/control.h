@@ -71,6 +71,9 @@ enum control_state {
 	CONTROL_GONE		/* closed; only the log waits for its end */
 };
 
+/* All connections. */
+struct controls;
+
 /* A connection and its command. */
 struct control {
 	const struct engine		*engine;
@@ -95,6 +98,7 @@ struct control {
 	struct why		*why;		/* why.c's; freed with free() */
 
 	/* --- of control.c alone --- */
+	struct controls		*controls;
 	TAILQ_ENTRY(control)	 entry;
 	int			 fd;
 	enum control_access	 access;
@@ -115,21 +119,22 @@ struct control {
  * parent's channel, which stays the caller's. `find` finds a command by its
  * name, or returns NULL.
  */
-void	control_init(const struct engine *, uid_t owner, struct channel *parent,
-	    const struct control_command *(*find)(const struct control_word *));
+struct controls	*control_new(const struct engine *, uid_t owner,
+		    struct channel *parent, const struct control_command *
+		    (*find)(const struct control_word *));
 
 /*
  * Takes over a connected, non-blocking socket; `operator`: it came by the
  * socket of operator_group.
  */
-void	control_new(int fd, bool operator);
+void	control_accept(struct controls *, int fd, bool operator);
 
 /* Closes all connections, after one write of the answers that are ready. */
-void	control_stop(void);
+void	control_stop(struct controls *);
 
 /* Takes answers of the ledger and of the parent; -1: malformed. */
-int	control_on_ledger(const struct message *);
-int	control_on_parent(const struct message *);
+int	control_on_ledger(struct controls *, const struct message *);
+int	control_on_parent(struct controls *, const struct message *);
 
 /* --- for commands --- */
 
@@ -137,7 +142,7 @@ int	control_on_parent(const struct message *);
  * The waiting command of this number; NULL: the caller is gone, or was
  * answered.
  */
-struct control	*control_numbered(uint64_t);
+struct control	*control_numbered(const struct controls *, uint64_t);
 
 /*
  * Lets the command wait for an answer other than that of a task of the parent.

@@ -19,77 +19,85 @@ struct scan_command {
 	struct str			 payload;
 };
 
-static struct {
+struct scan_queue {
+	const struct controls		*controls;
 	TAILQ_HEAD(, scan_command)	 list;	/* the first one is served */
 	bool				 requested;	/* of the parent */
 	struct channel			*channel;	/* NULL: none */
 	struct event			 readable;
 	struct event			 writable;
-} queue;
+};
+
+/* NULL: no command, or its caller is gone or was answered. */
+static struct control *
+waiting(const struct scan_queue *q, const struct scan_command *r)
+{
+	return r == NULL ? NULL : control_numbered(q->controls, r->number);
+}
 
 static void
-drop(struct scan_command *r)
+drop(struct scan_queue *q, struct scan_command *r)
 {
-	TAILQ_REMOVE(&queue.list, r, entry);
+	TAILQ_REMOVE(&q->list, r, entry);
 	str_clear(&r->payload);
 	free(r);
 }
 
 /* Closes the channel, if there is one. The ledger ends with it. */
 static void
-close_channel(void)
+close_channel(struct scan_queue *q)
 {
-	if (queue.channel == NULL)
+	if (q->channel == NULL)
 		return;
-	event_del(&queue.readable);
-	event_del(&queue.writable);
-	channel_free(queue.channel);
-	queue.channel = NULL;
+	event_del(&q->readable);
+	event_del(&q->writable);
+	channel_free(q->channel);
+	q->channel = NULL;
 }
 
 /* Has the parent start a ledger for the first command whose caller waits. */
 static void
-start(void)
+start(struct scan_queue *q)
 {
 	struct scan_command	*r;
 	struct control		*c;
 
-	while ((r = TAILQ_FIRST(&queue.list)) != NULL &&
-	    (c = control_numbered(r->number)) == NULL) {
-		close_channel();
-		drop(r);
+	while ((r = TAILQ_FIRST(&q->list)) != NULL &&
+	    (c = waiting(q, r)) == NULL) {
+		close_channel(q);
+		drop(q, r);
 	}
-	if (r == NULL || queue.requested || queue.channel != NULL)
+	if (r == NULL || q->requested || q->channel != NULL)
 		return;
-	queue.requested = true;
+	q->requested = true;
 	control_task(c, TASK_SCAN);
 	control_hold(c, r->question->patience);
 }
 
 /* Ends the first command's turn, and begins that of the next one. */
 static void
-next(void)
+next(struct scan_queue *q)
 {
-	close_channel();
-	if (!TAILQ_EMPTY(&queue.list))
-		drop(TAILQ_FIRST(&queue.list));
-	start();
+	close_channel(q);
+	if (!TAILQ_EMPTY(&q->list))
+		drop(q, TAILQ_FIRST(&q->list));
+	start(q);
 }
 
 static void
-fail(const char *why)
+fail(struct scan_queue *q, const char *why)
 {
-	struct scan_command	*r = TAILQ_FIRST(&queue.list);
-	struct control		*c;
+	struct scan_command	*r = TAILQ_FIRST(&q->list);
+	struct control		*c = waiting(q, r);
 
-	if (r != NULL && (c = control_numbered(r->number)) != NULL)
+	if (c != NULL)
 		r->question->failed(c, why);
-	next();
+	next(q);
 }
 
 /* Tells every waiting caller; this may find that one is gone. */
 static int
-on_progress(const struct message *m)
+on_progress(struct scan_queue *q, const struct message *m)
 {
 	struct scan_command	*r;
 	struct control		*c;
@@ -97,11 +105,11 @@ on_progress(const struct message *m)
 
 	if (msg_number_get(&rows, m->payload, m->len) == -1)
 		return -1;
-	TAILQ_FOREACH(r, &queue.list, entry) {
-		if ((c = control_numbered(r->number)) == NULL)
+	TAILQ_FOREACH(r, &q->list, entry) {
+		if ((c = waiting(q, r)) == NULL)
 			continue;
 		control_progress(c, (int64_t)(rows & INT64_MAX));
-		if ((c = control_numbered(r->number)) != NULL)
+		if ((c = waiting(q, r)) != NULL)
 			control_hold(c, r->question->patience);
 	}
 	return 0;
@@ -110,95 +118,94 @@ on_progress(const struct message *m)
 static void
 on_readable(int fd, short what, void *arg)
 {
-	struct scan_command	*r = TAILQ_FIRST(&queue.list);
-	struct control		*c = NULL;
+	struct scan_queue	*q = arg;
+	struct scan_command	*r = TAILQ_FIRST(&q->list);
+	struct control		*c;
 	struct message		 m;
 	int			 read, more = 0, ended = 0;
 
 	(void)fd;
 	(void)what;
-	(void)arg;
-	read = channel_read(queue.channel);
-	while (r != NULL && (c = control_numbered(r->number)) != NULL &&
-	    (more = channel_next(queue.channel, &m)) == 1) {
+	read = channel_read(q->channel);
+	while ((c = waiting(q, r)) != NULL &&
+	    (more = channel_next(q->channel, &m)) == 1) {
 		control_hold(c, r->question->patience);
-		ended = m.type == MSG_PROGRESS ? on_progress(&m) :
+		ended = m.type == MSG_PROGRESS ? on_progress(q, &m) :
 		    r->question->on_answer(c, &m);
 		if (ended != 0)
 			break;
 	}
 	/* It was answered, or the caller is gone. */
 	if (c == NULL || ended == 1)
-		next();
+		next(q);
 	else if (read == -1 || more == -1 || ended == -1)
-		fail(ENDED);
+		fail(q, ENDED);
 }
 
 static void
 on_writable(int fd, short what, void *arg)
 {
+	struct scan_queue	*q = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
 	/* A broken channel is noticed when it is read. */
-	if (channel_flush(queue.channel) == 0)
-		event_add(&queue.writable, NULL);
+	if (channel_flush(q->channel) == 0)
+		event_add(&q->writable, NULL);
 }
 
 void
-scan_queue_channel(int fd)
+scan_queue_channel(struct scan_queue *q, int fd)
 {
-	struct scan_command	*r = TAILQ_FIRST(&queue.list);
-	struct control		*c = NULL;
+	struct scan_command	*r = TAILQ_FIRST(&q->list);
+	struct control		*c = waiting(q, r);
 
-	queue.requested = false;
-	if (r != NULL)
-		c = control_numbered(r->number);
-	if (fd == -1 || queue.channel != NULL || c == NULL) {
+	q->requested = false;
+	if (fd == -1 || q->channel != NULL || c == NULL) {
 		if (fd != -1)
 			close(fd);
-		if (queue.channel == NULL)
-			start();
+		if (q->channel == NULL)
+			start(q);
 		return;
 	}
-	queue.channel = channel_new(fd, ROLE_ENGINE, ROLE_LEDGER);
-	event_set(&queue.readable, channel_fd(queue.channel),
-	    EV_READ | EV_PERSIST, on_readable, NULL);
-	event_set(&queue.writable, channel_fd(queue.channel), EV_WRITE,
-	    on_writable, NULL);
-	event_add(&queue.readable, NULL);
-	channel_send(queue.channel, r->question->ask, 0, &r->payload, -1);
+	q->channel = channel_new(fd, ROLE_ENGINE, ROLE_LEDGER);
+	event_set(&q->readable, channel_fd(q->channel), EV_READ | EV_PERSIST,
+	    on_readable, q);
+	event_set(&q->writable, channel_fd(q->channel), EV_WRITE, on_writable,
+	    q);
+	event_add(&q->readable, NULL);
+	channel_send(q->channel, r->question->ask, 0, &r->payload, -1);
 	control_hold(c, r->question->patience);
-	on_writable(-1, EV_WRITE, NULL);
+	on_writable(-1, EV_WRITE, q);
 }
 
 void
-scan_queue_missing(const char *why)
+scan_queue_missing(struct scan_queue *q, const char *why)
 {
-	queue.requested = false;
-	if (queue.channel == NULL)
-		fail(why);
+	q->requested = false;
+	if (q->channel == NULL)
+		fail(q, why);
 }
 
 void
-scan_queue_leave(const struct control *c)
+scan_queue_leave(struct scan_queue *q, const struct control *c)
 {
 	struct scan_command	*r;
 
-	TAILQ_FOREACH(r, &queue.list, entry)
+	TAILQ_FOREACH(r, &q->list, entry)
 		if (r->number == c->number)
 			break;
 	if (r == NULL)
 		return;
-	if (r == TAILQ_FIRST(&queue.list))
-		close_channel();
-	drop(r);
-	start();
+	if (r == TAILQ_FIRST(&q->list))
+		close_channel(q);
+	drop(q, r);
+	start(q);
 }
 
 void
-scan_queue_add(struct control *c, const struct scan_question *question,
-    const struct str *payload)
+scan_queue_add(struct scan_queue *q, struct control *c,
+    const struct scan_question *question, const struct str *payload)
 {
 	struct scan_command	*r = alloc_zero(1, sizeof(*r));
 
@@ -207,13 +214,17 @@ scan_queue_add(struct control *c, const struct scan_question *question,
 	str_init(&r->payload);
 	if (payload->len > 0)
 		str_add(&r->payload, payload->data, payload->len);
-	TAILQ_INSERT_TAIL(&queue.list, r, entry);
+	TAILQ_INSERT_TAIL(&q->list, r, entry);
 	control_hold(c, question->patience);
-	start();
+	start(q);
 }
 
-void
-scan_queue_init(void)
+struct scan_queue *
+scan_queue_new(const struct controls *controls)
 {
-	TAILQ_INIT(&queue.list);
+	struct scan_queue	*q = alloc_zero(1, sizeof(*q));
+
+	q->controls = controls;
+	TAILQ_INIT(&q->list);
+	return q;
 }

@@ -21,22 +21,25 @@ struct scan_question {
 	int64_t			  patience;	/* ms without any news */
 };
 
-void	scan_queue_init(void);
+struct scan_queue;
+
+/* The controls stay the caller's. */
+struct scan_queue	*scan_queue_new(const struct controls *);
 
 /*
  * Queues the command. The payload is copied; the question must stay valid until
  * the command has ended.
  */
-void	scan_queue_add(struct control *, const struct scan_question *,
-	    const struct str *payload);
+void	scan_queue_add(struct scan_queue *, struct control *,
+	    const struct scan_question *, const struct str *payload);
 
 /* The command does not wait for its ledger any longer. */
-void	scan_queue_leave(const struct control *);
+void	scan_queue_leave(struct scan_queue *, const struct control *);
 
 /* Takes over the channel to the ledger; -1: there is none. */
-void	scan_queue_channel(int fd);
+void	scan_queue_channel(struct scan_queue *, int fd);
 
 /* The parent could not start it. */
-void	scan_queue_missing(const char *why);
+void	scan_queue_missing(struct scan_queue *, const char *why);
 
 #endif

@@ -73,7 +73,7 @@ reply_failed(struct control *c, const char *why)
 void
 try_on_timeout(struct control *c)
 {
-	scan_queue_leave(c);
+	scan_queue_leave(c->engine->scan_queue, c);
 	reply_failed(c, "the database did not answer in time");
 }
 
@@ -104,6 +104,6 @@ try_run(struct control *c, const struct control_word *word, size_t n)
 	wanted.most_ids = (uint32_t)k;
 	str_init(&payload);
 	msg_simulate_put(&payload, &wanted);
-	scan_queue_add(c, &question, &payload);
+	scan_queue_add(c->engine->scan_queue, c, &question, &payload);
 	str_clear(&payload);
 }
