@@ -22,7 +22,8 @@ my $told = qr/liar: \S+ (?:was told|came to an end)/;
 my $noticed = qr/engine (?:broke the rules|\(process \d+\) sent a malformed \w[-\w ]* message)/;
 
 # The outcome of each attack: "parent" or "ledger" detects a protocol violation; "borne":
-# it is not a violation, or cannot be recognised as one.
+# it is not a violation, or cannot be recognised as one; "accused": the ledger is said to have broken
+# the rules.
 my @lies = (
 	['parent-type', 'parent'],
 	['parent-length', 'parent'],
@@ -43,6 +44,7 @@ my @lies = (
 	map({ ["parent-task-flood $_", 'borne'] } 0 .. 2),
 	map({ ["parent-task-flood $_", 'parent'] } 3 .. 5),
 	['parent-task-drip', 'borne'],
+	['parent-accuse', 'accused'],
 	['parent-lost-flood', 'borne'],
 	['parent-noise 1', 'parent'],
 	['parent-noise 2', 'parent'],
@@ -148,6 +150,12 @@ for (@lies) {
 		$d->signal('HUP');
 		if ($outcome eq 'borne') {
 			ok($d->wait_log($told), 'the attack was sent');
+		} elsif ($outcome eq 'accused') {
+			ok($d->wait_log($told), 'the attack was sent');
+			my @killed = $d->log =~ /ledger-sqlite \(process \d+\) broke the rules .* is killed$/mg;
+			cmp_ok(scalar @killed, '>', 1, 'the accused ledgers are killed');
+			cmp_ok(scalar @killed, '<', 8, 'each starts after a longer pause');
+			$ledger = $d->child('ledger-sqlite', $ledger);
 		} elsif ($outcome eq 'refused') {
 			ok($d->wait_log(qr/the\ engine\ did\ not\ take\ the\ new\ configuration.*
 			    the\ new\ configuration\ is\ not\ used;\ the\ running\ one\ stays.*

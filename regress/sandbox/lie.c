@@ -277,6 +277,22 @@ task_drip(int fd)
 	return 0;
 }
 
+/* The ledger breaks no rule. */
+static int
+accuse(int fd)
+{
+	struct mono	end = clock_after(clock_mono(), DRIP_MS);
+
+	while (!clock_passed(end, clock_mono())) {
+		if (liar_put_frame(fd, MSG_PEER_BROKEN, 0, NULL, 0) == -1)
+			return -1;
+		(void)poll(NULL, 0, 1);
+	}
+	/* The parent has read the last one before the lie is told. */
+	(void)poll(NULL, 0, 200);
+	return 0;
+}
+
 static int
 lost_flood(int fd)
 {
@@ -491,6 +507,7 @@ static const struct lie	lies[] = {
 	{ "parent-half", to_parent, half, false },
 	{ "parent-task-flood", to_parent, task_flood, false },
 	{ "parent-task-drip", to_parent, task_drip, false },
+	{ "parent-accuse", to_parent, accuse, false },
 	{ "parent-lost-flood", to_parent, lost_flood, false },
 	{ "parent-noise", to_parent, liar_put_noise, false },
 	{ "ledger-type", to_ledger, unknown_type, false },

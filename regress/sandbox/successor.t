@@ -92,6 +92,36 @@ subtest 'SQLite' => sub {
 	$d->ends_well;
 };
 
+# Sends a message of an unknown type in the name of the process, on its channel to its peer: the first
+# connected socket after the channel to the parent.
+sub break_rules {
+	my ($d, $name) = @_;
+	my $pid = $d->child($name);
+	my @sockets = sort { $a <=> $b } map { m{/(\d+)\z} && $1 > 3 ? $1 : () }
+	    grep { (readlink // '') =~ /\Asocket:/ } glob "/proc/$pid/fd/*";
+	my ($peer) = grep { getpeername $_ } map { taken($pid, $_) } @sockets;
+
+	return syswrite($peer, pack('L S S Q', 0, 999, 0, 0)) == 16;
+}
+
+for my $case (['engine', 'ledger-sqlite'], ['ledger-sqlite', 'engine']) {
+	my ($name, $peer) = @$case;
+
+	subtest "$name breaks the rules of its channel to $peer" => sub {
+		my $d = Policyd->start(config => { limits => [[2, 3600]], fail_action => 'reject full' });
+		my ($pid, $same) = map { $d->child($_) } $name, $peer;
+
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
+		ok(break_rules($d, $name), 'a message of an unknown type is sent');
+		ok($d->child($name, $pid), 'a successor is started');
+		delete $d->{client};	# its connection ended with the engine
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'the next request is answered');
+		is($d->ask(sasl_username => 'bob'), 'reject full', 'the limit applies');
+		is($d->child($peer), $same, "$peer was not restarted");
+		$d->ends_well;
+	};
+}
+
 for my $kind (qw(pgsql mysql)) {
 	subtest $kind => sub {
 		Database->needed($kind);

@@ -22,6 +22,7 @@ static struct {
 	struct channel	*channel;
 	int		(*answer)(const struct message *);
 	void		(*late)(uint64_t, const struct msg_verdict *);
+	struct channel	*parent;
 	bool		 blocked;	/* waits to be writable */
 	unsigned int	 fed;		/* charges since the last write */
 	uint64_t	 unread[UNREAD_MOST];	/* questions, oldest first */
@@ -125,6 +126,15 @@ on_message(const struct message *m)
 	}
 }
 
+/* After a ledger that broke the rules the parent must start another one. */
+static void
+lose_ledger(bool broken)
+{
+	drop_ledger();
+	if (broken)
+		channel_signal(ledger.parent, MSG_PEER_BROKEN, 0);
+}
+
 static void
 on_readable(int fd, short what, void *arg)
 {
@@ -141,7 +151,7 @@ on_readable(int fd, short what, void *arg)
 		 */
 		if (errno != 0 && errno != EBADMSG)
 			log_fatal("channel to the ledger: %s", strerror(errno));
-		drop_ledger();
+		lose_ledger(errno == EBADMSG);
 		return;
 	}
 	while ((r = channel_next(ledger.channel, &m)) == 1)
@@ -151,7 +161,7 @@ on_readable(int fd, short what, void *arg)
 			break;
 		}
 	if (r == -1)
-		drop_ledger();
+		lose_ledger(true);
 }
 
 static void
@@ -205,10 +215,11 @@ ledger_feed(void)
 
 void
 ledger_init(int (*answer)(const struct message *),
-    void (*late)(uint64_t, const struct msg_verdict *))
+    void (*late)(uint64_t, const struct msg_verdict *), struct channel *parent)
 {
 	ledger.answer = answer;
 	ledger.late = late;
+	ledger.parent = parent;
 }
 
 void

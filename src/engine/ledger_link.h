@@ -15,10 +15,12 @@
 /*
  * Call it before all others. `answer` takes the ledger's answers to what
  * ledger_send has sent; it returns -1 if the message is malformed. `late` takes
- * a verdict whose request was answered without it.
+ * a verdict whose request was answered without it. The parent is told of a
+ * ledger that breaks the rules of its channel.
  */
 void	ledger_init(int (*answer)(const struct message *),
-	    void (*late)(uint64_t request, const struct msg_verdict *));
+	    void (*late)(uint64_t request, const struct msg_verdict *),
+	    struct channel *parent);
 
 /* Takes over the channel, and sends unanswered charges again. */
 void	ledger_set(struct channel *);

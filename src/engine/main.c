@@ -270,7 +270,7 @@ init_engine(void)
 	listen_init(engine.controls);
 	blocks_init();
 	pending_init(respond_on_verdict);
-	ledger_init(on_ledger, respond_on_late);
+	ledger_init(on_ledger, respond_on_late, start->parent);
 	use_settings(start->settings);
 	start->settings = NULL;
 	evtimer_set(&run.stop, on_stop_timer, NULL);

@@ -28,6 +28,8 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_SETTINGS_TAKEN] =	{ "settings taken", ENGINE | LEDGER, PARENT,
 				    false },
 	[MSG_FAULT] =		{ "fault", CHILDREN, PARENT, false },
+	[MSG_PEER_BROKEN] =	{ "peer broken", ENGINE | LEDGER, PARENT,
+				    false },
 	[MSG_CHARGE] =		{ "charge", ENGINE, LEDGER, false },
 	[MSG_VERDICT] =		{ "verdict", LEDGER, ENGINE, false },
 	[MSG_SERVING] =		{ "serving", LEDGER, ENGINE, false },

@@ -44,6 +44,8 @@ enum message_type {
 	MSG_ALIVE,		/* the answer */
 	MSG_SETTINGS_TAKEN,	/* number: generation now in force */
 	MSG_FAULT,		/* text: why it cannot start; it exits */
+	MSG_PEER_BROKEN,	/* engine or ledger: the other one of them
+				   broke the rules of their channel */
 	/* between engine and ledger */
 	MSG_CHARGE,		/* struct msg_charge, answered by number */
 	MSG_VERDICT,		/* struct msg_verdict */

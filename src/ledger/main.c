@@ -29,8 +29,25 @@ drop_engine(struct ledger *l)
 }
 
 /*
+ * The channel to the engine is of no use any more, with this errno. After an
+ * engine that broke the rules the parent must start another one. It would not
+ * send another channel after a fault of this process, so the next ledger must
+ * take over.
+ */
+static void
+lose_engine(struct ledger *l, int error)
+{
+	if (error == EBADMSG)
+		channel_signal(l->parent, MSG_PEER_BROKEN, 0);
+	else if (error != 0 && error != EPIPE && error != ECONNRESET)
+		log_fatal("channel to the engine: %s", strerror(error));
+	drop_engine(l);
+}
+
+/*
  * Hands each message of a channel to `handle`; NULL: there must be none. -1:
- * the channel is closed.
+ * the channel has ended (errno 0), the peer broke its rules (EBADMSG), or
+ * another fault.
  */
 static int
 read_channel(struct ledger *l, struct channel *c,
@@ -43,8 +60,10 @@ read_channel(struct ledger *l, struct channel *c,
 		if ((n = channel_read(c)) != 1)
 			return n;
 		while ((n = channel_next(c, &m)) == 1)
-			if (handle == NULL || handle(l, &m) == -1)
+			if (handle == NULL || handle(l, &m) == -1) {
+				errno = EBADMSG;
 				return -1;
+			}
 		if (n == -1)
 			return -1;
 	} while (channel_filled(c) && ++reads < READS);
@@ -57,7 +76,7 @@ read_engine(struct ledger *l)
 	l->questions = 0;
 	if (l->engine != NULL &&
 	    read_channel(l, l->engine, dispatch_message) == -1)
-		drop_engine(l);
+		lose_engine(l, errno);
 }
 
 /* --- the parent --- */
@@ -149,7 +168,7 @@ flush_channels(struct ledger *l)
 	if (channel_flush(l->parent) == -1)
 		exit(0);
 	if (l->engine != NULL && channel_flush(l->engine) == -1)
-		drop_engine(l);
+		lose_engine(l, errno);
 	if (l->report != NULL && channel_flush(l->report) == -1)
 		ledger_drop_report(l);
 }

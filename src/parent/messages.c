@@ -85,11 +85,35 @@ on_fault(struct parent *p, enum slot slot, const struct message *m)
 	return 0;
 }
 
+/*
+ * The engine and the ledger are useless without a channel to each other, and
+ * start_again makes the next one.
+ */
+static int
+on_peer_broken(struct parent *p, enum slot slot, const struct message *m)
+{
+	enum slot	 other = slot == SLOT_ENGINE ? SLOT_LEDGER :
+			    SLOT_ENGINE;
+	struct child	*peer = &p->child[other];
+
+	if (m->len != 0)
+		return -1;
+	if (peer->channel == NULL || peer->killed ||
+	    peer->state == CHILD_LEAVING)
+		return 0;
+	log_error("%s (process %ld) broke the rules of its channel to %s and "
+	    "is killed", children_name(p, other), (long)peer->pid,
+	    children_name(p, slot));
+	child_kill(peer);
+	return 0;
+}
+
 static handler *const	handlers[MSG__MAX] = {
 	[MSG_READY]		= on_ready,
 	[MSG_ALIVE]		= on_alive,
 	[MSG_SETTINGS_TAKEN]	= on_settings_taken,
 	[MSG_FAULT]		= on_fault,
+	[MSG_PEER_BROKEN]	= on_peer_broken,
 	[MSG_CLEANED]		= maintenance_on_cleaned,
 	[MSG_HITS_FORGOTTEN]	= maintenance_on_forgotten,
 	[MSG_HIT_NEW]		= maintenance_on_news,
