@@ -22,12 +22,6 @@
 #define AMOUNT_MAX	INT64_C(1000000000000)
 #define EXTERNAL_MAX	INT64_C(1000000)	/* in one charge */
 
-static struct {
-	struct msg_charge	charge;
-	struct msg_weighed	weighed;
-	struct msg_override	override;
-} change;
-
 /* False: the command has failed. */
 static bool
 parse_number(struct control *c, const struct control_word *word, int64_t max,
@@ -82,18 +76,19 @@ change_event_begin(struct control *c, const char *id, size_t idlen)
 void
 change_reset(struct control *c, const struct control_word *word, size_t n)
 {
-	struct str	ids;
+	struct msg_charge	charge;
+	struct str		ids;
 
 	(void)n;
 	if (!explain_id_fits(c, &word[0]))
 		return;
 	str_init(&ids);
 	change_event_begin(c, word[0].bytes, word[0].len);
-	(void)explain_id(&change.charge, c->engine->policy->settings, &word[0],
-	    &ids, true);
-	if (change.charge.nkeys == 0)
+	(void)explain_id(&charge, c->engine->policy->settings, &word[0], &ids,
+	    true);
+	if (charge.nkeys == 0)
 		control_fail(c, "no rule counts such an id");
-	else if (!control_ask_charge(c, MSG_RESET, &change.charge))
+	else if (!control_ask_charge(c, MSG_RESET, &charge))
 		away_fail(c, NULL);
 	str_clear(&ids);
 }
@@ -101,26 +96,26 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 int
 change_reset_on_answer(struct control *c, const struct message *m)
 {
-	struct msg_weighed	*answer = &change.weighed;
+	struct msg_charge	 charge;
+	struct msg_weighed	 answer;
 	struct str		*out = &c->answer;
 	size_t			 i;
 
-	control_sent(c, &change.charge);
+	control_sent(c, &charge);
 	if (m->type != MSG_WEIGHED ||
-	    msg_weighed_get(answer, m->payload, m->len) == -1 ||
-	    answer->nkeys > change.charge.nkeys)
+	    msg_weighed_get(&answer, m->payload, m->len) == -1 ||
+	    answer.nkeys > charge.nkeys)
 		return -1;
-	if (answer->verdict.verdict != VERDICT_ACCEPTED) {
+	if (answer.verdict.verdict != VERDICT_ACCEPTED) {
 		away_fail(c, "nothing was reset: the database could not do it");
 		return 0;
 	}
 	mapping_take(memory_mapping(c->engine->memory), c->policy->settings,
-	    &change.charge, &answer->verdict);
-	for (i = 0; i < answer->nkeys; i++) {
+	    &charge, &answer.verdict);
+	for (i = 0; i < answer.nkeys; i++) {
 		reply_begin(out, "resets");
-		reply_bytes(out, "id", change.charge.keys[i].id,
-		    change.charge.keys[i].idlen);
-		reply_number(out, "n", answer->keys[i].amount);
+		reply_bytes(out, "id", charge.keys[i].id, charge.keys[i].idlen);
+		reply_number(out, "n", answer.keys[i].amount);
 		reply_end(out);
 	}
 	events_add(c->engine->followers, c->command->name, &c->event);
@@ -163,8 +158,8 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings		*s = c->engine->policy->settings;
 	const struct settings_rule	*rule;
-	struct msg_charge		*m = &change.charge;
-	struct msg_charge_key		*key = &m->keys[0];
+	struct msg_charge		 charge;
+	struct msg_charge_key		*key = &charge.keys[0];
 	struct str			 ids;
 	char				 lock[OVERRIDE_ID_MAX];
 	int64_t				 amount;
@@ -178,9 +173,10 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 		return;
 	}
 	str_init(&ids);
-	(void)explain_id(m, s, &word[0], &ids, false);
+	(void)explain_id(&charge, s, &word[0], &ids, false);
 	rule = stored_id_named(s, word[0].bytes, word[0].len);
-	if (rule == NULL || rule->count != RULE_EXTERNAL || m->nkeys != 1) {
+	if (rule == NULL || rule->count != RULE_EXTERNAL ||
+	    charge.nkeys != 1) {
 		control_fail(c, "%.255s: RULE:ID is expected, of a rule that "
 		    "counts \"external\"", word[0].bytes);
 		goto done;
@@ -195,10 +191,10 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 	key->amount = amount;
 	key->value = n > 2 ? word[2].bytes : "";
 	key->valuelen = n > 2 ? word[2].len : 0;
-	m->mode = CHARGE_ADD;
-	m->state = "external";
-	m->statelen = strlen(m->state);
-	if (!control_ask_charge(c, MSG_EXTERNAL, m))
+	charge.mode = CHARGE_ADD;
+	charge.state = "external";
+	charge.statelen = strlen(charge.state);
+	if (!control_ask_charge(c, MSG_EXTERNAL, &charge))
 		away_fail(c, NULL);
  done:
 	str_clear(&ids);
@@ -206,10 +202,11 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 
 /* Logs and counts what the charge caused. */
 static void
-log_charged(const struct control *c, const struct msg_verdict *v)
+log_charged(const struct control *c, const struct msg_charge *charge,
+    const struct msg_verdict *v)
 {
 	const struct settings		*s = c->policy->settings;
-	const struct msg_charge_key	*key = &change.charge.keys[0];
+	const struct msg_charge_key	*key = &charge->keys[0];
 	struct maillog_about		 about;
 	struct msg_verdict		 rest = *v;
 	char				 id[256];
@@ -223,35 +220,35 @@ log_charged(const struct control *c, const struct msg_verdict *v)
 	/* Its locks and warnings have the lines that those of a mail have. */
 	memset(&about, 0, sizeof(about));
 	rest.over = rest.shadowed = 0;
-	stats_verdict_rules(s, &change.charge, &rest);
-	maillog_verdict(c->engine->maillog, s, &change.charge, &about, &rest,
-	    NULL);
+	stats_verdict_rules(s, charge, &rest);
+	maillog_verdict(c->engine->maillog, s, charge, &about, &rest, NULL);
 }
 
 int
 change_charge_on_answer(struct control *c, const struct message *m)
 {
-	const struct msg_charge_key	*key = &change.charge.keys[0];
-	const struct msg_weighed_key	*k = &change.weighed.keys[0];
-	const struct msg_verdict	*v = &change.weighed.verdict;
+	struct msg_charge		 charge;
+	struct msg_weighed		 answer;
+	const struct msg_charge_key	*key = &charge.keys[0];
+	const struct msg_weighed_key	*k = &answer.keys[0];
+	const struct msg_verdict	*v = &answer.verdict;
 	struct str			*out = &c->answer;
 	size_t				 i;
 
-	control_sent(c, &change.charge);
+	control_sent(c, &charge);
 	if (m->type != MSG_WEIGHED ||
-	    msg_weighed_get(&change.weighed, m->payload, m->len) == -1)
+	    msg_weighed_get(&answer, m->payload, m->len) == -1)
 		return -1;
-	if (v->verdict != VERDICT_ACCEPTED || change.weighed.nkeys != 1) {
+	if (v->verdict != VERDICT_ACCEPTED || answer.nkeys != 1) {
 		away_fail(c, "nothing was charged: the database could not do "
 		    "it");
 		return 0;
 	}
 	mapping_take(memory_mapping(c->engine->memory), c->policy->settings,
-	    &change.charge, v);
-	log_charged(c, v);
+	    &charge, v);
+	log_charged(c, &charge, v);
 	if (c->engine->memory != NULL)
-		memory_learn(c->engine->memory, &change.charge, v,
-		    clock_wall());
+		memory_learn(c->engine->memory, &charge, v, clock_wall());
 	reply_begin(out, "charges");
 	reply_bytes(out, "id", key->id, key->idlen);
 	reply_number(out, "n", k->amount);
@@ -274,30 +271,22 @@ change_charge_on_answer(struct control *c, const struct message *m)
 
 /* --- what holds until a time --- */
 
-/* Sends a message to the ledger; `done` is the answer after success. */
+/*
+ * Sends it to the ledger, in the name of the caller. The word of the command
+ * says what is done, if it is.
+ */
 static void
-send_override(struct control *c, enum override_kind kind, int64_t until,
-    const char *reason, size_t reasonlen, const struct str *done)
+send_override(struct control *c, struct msg_override *m)
 {
-	struct msg_override	*m = &change.override;
-	struct str		 payload;
-	char			 who[AUDIT_PEER_MAX];
+	struct str	payload;
+	char		who[AUDIT_PEER_MAX];
 
-	(void)audit_who(&c->audit, false, who);
-	m->kind = (uint8_t)kind;
-	m->since = 0;
-	m->until = until;
-	m->who = who;
+	m->who = audit_who(&c->audit, false, who);
 	m->wholen = strlen(who);
-	m->reason = reason;
-	m->reasonlen = reasonlen;
-	if (until > 0)
-		reply_until(&c->event, until);
-	if (reasonlen > 0)
-		reply_bytes(&c->event, "reason", reason,
-		    reasonlen);
-	c->word.len = 0;
-	str_add(&c->word, done->data, done->len);
+	if (m->until > 0)
+		reply_until(&c->event, m->until);
+	if (m->reasonlen > 0)
+		reply_bytes(&c->event, "reason", m->reason, m->reasonlen);
 	str_init(&payload);
 	msg_override_put(&payload, m);
 	if (!control_ask(c, MSG_OVERRIDE, &payload))
@@ -310,46 +299,44 @@ void
 change_grant(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = c->engine->policy->settings;
-	struct msg_override	*m = &change.override;
-	struct str		 ids, done;
-	int64_t			 amount = 0, until = 0;
+	struct msg_override	 m = { .kind = OVERRIDE_GRANT, .reason = "" };
+	struct msg_charge	 charge;
+	struct str		*done = &c->word;
+	struct str		 ids;
 	size_t			 i, j, others = 0;
 
-	if (n > 1 && (!parse_number(c, &word[1], AMOUNT_MAX, &amount) ||
-	    !parse_until(c, &word[2], &until)))
+	if (n > 1 && (!parse_number(c, &word[1], AMOUNT_MAX, &m.amount) ||
+	    !parse_until(c, &word[2], &m.until)))
 		return;
 	if (!explain_id_fits(c, word))
 		return;
 	str_init(&ids);
-	str_init(&done);
-	(void)explain_id(&change.charge, s, word, &ids, true);
-	m->amount = amount;
-	m->nids = change.charge.nkeys;
+	(void)explain_id(&charge, s, word, &ids, true);
+	m.nids = charge.nkeys;
 	change_event_begin(c, word->bytes, word->len);
-	if (until > 0)
-		reply_number(&c->event, "n", amount);
-	str_adds(&done, until > 0 ? "granted to" : "no longer granted to");
-	for (i = 0; i < m->nids; i++) {
-		m->id[i] = change.charge.keys[i].id;
-		m->idlen[i] = change.charge.keys[i].idlen;
-		str_addc(&done, ' ');
-		str_add(&done, m->id[i], m->idlen[i]);
+	if (m.until > 0)
+		reply_number(&c->event, "n", m.amount);
+	str_adds(done, m.until > 0 ? "granted to" : "no longer granted to");
+	for (i = 0; i < m.nids; i++) {
+		m.id[i] = charge.keys[i].id;
+		m.idlen[i] = charge.keys[i].idlen;
+		str_addc(done, ' ');
+		str_add(done, m.id[i], m.idlen[i]);
 	}
 	/* Names the rules that still limit the id. */
-	for (i = 0; until > 0 && i < s->nrules; i++) {
-		for (j = 0; j < m->nids; j++)
-			if (change.charge.keys[j].rule == i)
+	for (i = 0; m.until > 0 && i < s->nrules; i++) {
+		for (j = 0; j < m.nids; j++)
+			if (charge.keys[j].rule == i)
 				break;
-		if (j == m->nids)
-			str_addf(&done, "%s%s", others++ == 0 ?
+		if (j == m.nids)
+			str_addf(done, "%s%s", others++ == 0 ?
 			    "; not for: " : ", ", s->rules[i].name);
 	}
-	if (m->nids == 0)
+	if (m.nids == 0)
 		control_fail(c, "no rule that counts recipients or messages "
 		    "counts such an id");
 	else
-		send_override(c, OVERRIDE_GRANT, until, "", 0, &done);
-	str_clear(&done);
+		send_override(c, &m);
 	str_clear(&ids);
 }
 
@@ -357,45 +344,41 @@ change_grant(struct control *c, const struct control_word *word, size_t n)
 void
 change_block(struct control *c, const struct control_word *word, size_t n)
 {
-	static const struct control_word	none = { "", 0 };
-	const struct control_word		*reason = n > 2 ? &word[2] :
-						    &none;
-	struct msg_override			*m = &change.override;
-	struct str				 id, done;
-	const char				*why;
-	int64_t					 until = 0;
+	struct msg_override	 m = { .kind = OVERRIDE_BLOCK, .reason = "" };
+	struct str		 id;
+	const char		*why;
 
 	if (n > 1 && strncasecmp(word->bytes, OVERRIDE_UNFAMILIAR,
 	    sizeof(OVERRIDE_UNFAMILIAR) - 1) == 0) {
 		control_fail(c, "only a rule locks unfamiliar networks");
 		return;
 	}
-	if (n > 1 && !parse_until(c, &word[1], &until))
+	if (n > 1 && !parse_until(c, &word[1], &m.until))
 		return;
+	if (n > 2) {
+		m.reason = word[2].bytes;
+		m.reasonlen = word[2].len;
+	}
 	str_init(&id);
-	str_init(&done);
 	why = blocks_what(&id, c->engine->policy->settings, word->bytes,
 	    word->len);
-	if (why == NULL && (reason->len > OVERRIDE_REASON_MAX ||
-	    !str_utf8_valid(reason->bytes, reason->len)))
+	if (why == NULL && (m.reasonlen > OVERRIDE_REASON_MAX ||
+	    !str_utf8_valid(m.reason, m.reasonlen)))
 		why = "the reason is longer than 255 bytes, or not UTF-8";
 	if (why != NULL)
 		control_fail(c, "%.255s: %s", word->bytes, why);
 	else {
-		m->amount = 0;
-		m->nids = 1;
-		m->id[0] = id.data;
-		m->idlen[0] = id.len;
+		m.nids = 1;
+		m.id[0] = id.data;
+		m.idlen[0] = id.len;
 		change_event_begin(c, id.data, id.len);
-		str_add(&done, id.data, id.len);
-		str_adds(&done, until > 0 ? " is blocked" :
+		str_add(&c->word, id.data, id.len);
+		str_adds(&c->word, m.until > 0 ? " is blocked" :
 		    " is no longer blocked");
-		if (until == 0)
+		if (m.until == 0)
 			str_add(&c->what, word->bytes, word->len);
-		send_override(c, OVERRIDE_BLOCK, until, reason->bytes,
-		    reason->len, &done);
+		send_override(c, &m);
 	}
-	str_clear(&done);
 	str_clear(&id);
 }
 

@@ -11,29 +11,26 @@
 
 #define NO_RULE	"no rule that counts new recipients counts such an id"
 
-static struct msg_charge	charge;
-static char			network[CHARGE_KEYS_MAX][ADDR_TEXT_MAX];
-
 /* Asks the ledger to do it; what is said after success names the ids. */
 static void
 habit_ask(struct control *c, const struct control_word *word,
-    enum message_type type, const char *done)
+    enum message_type type, struct msg_charge *charge, const char *done)
 {
-	size_t	i;
+	const struct msg_charge_key	*key;
+	size_t				 i;
 
 	change_event_begin(c, word->bytes, word->len);
-	c->word.len = 0;
 	str_adds(&c->word, done);
-	for (i = 0; i < charge.nkeys; i++) {
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
 		str_addc(&c->word, ' ');
-		str_add(&c->word, charge.keys[i].id, charge.keys[i].idlen);
+		str_add(&c->word, key->id, key->idlen);
 		if (type != MSG_TRUST)
 			continue;
 		str_adds(&c->word, " from ");
-		str_add(&c->word, charge.keys[i].network,
-		    charge.keys[i].networklen);
+		str_add(&c->word, key->network, key->networklen);
 	}
-	if (!control_ask_charge(c, type, &charge))
+	if (!control_ask_charge(c, type, charge))
 		away_fail(c, NULL);
 }
 
@@ -42,8 +39,8 @@ habit_ask(struct control *c, const struct control_word *word,
  * of those to which a network can be familiar. False: the command has failed.
  */
 static bool
-habit_id(struct control *c, const struct control_word *word, struct str *ids,
-    bool familiar)
+habit_id(struct control *c, struct msg_charge *charge,
+    const struct control_word *word, struct str *ids, bool familiar)
 {
 	const struct settings		*s = c->engine->policy->settings;
 	const struct settings_rule	*rule;
@@ -52,9 +49,9 @@ habit_id(struct control *c, const struct control_word *word, struct str *ids,
 
 	if (!explain_id_fits(c, word))
 		return false;
-	(void)explain_id(&charge, s, word, ids, false);
-	for (i = 0; i < charge.nkeys && s->nrules > 0; i++) {
-		key = &charge.keys[i];
+	(void)explain_id(charge, s, word, ids, false);
+	for (i = 0; i < charge->nkeys && s->nrules > 0; i++) {
+		key = &charge->keys[i];
 		rule = &s->rules[key->rule];
 		if (rule->count != RULE_NEW_RECIPIENTS ||
 		    (familiar && rule->unfamiliar == 0))
@@ -65,19 +62,24 @@ habit_id(struct control *c, const struct control_word *word, struct str *ids,
 		key->valuelen = key->networklen = 0;
 		key->unfamiliar = rule->unfamiliar;
 		key->learn = rule->learn;
-		charge.keys[n++] = *key;
+		charge->keys[n++] = *key;
 	}
-	charge.nkeys = n;
-	mapping_recall(memory_mapping(c->engine->memory), s, &charge);
+	charge->nkeys = n;
+	mapping_recall(memory_mapping(c->engine->memory), s, charge);
 	if (n == 0)
 		control_fail(c, familiar ? NO_RULE " and has unfamiliar" :
 		    NO_RULE);
 	return n > 0;
 }
 
-/* The network by which each rule counts; false: the command has failed. */
+/*
+ * Gives each key the network by which its rule counts, as a text in `network`.
+ * False: the command has failed.
+ */
 static bool
-habit_networks(struct control *c, const struct control_word *word)
+habit_networks(struct control *c, struct msg_charge *charge,
+    const struct control_word *word,
+    char network[CHARGE_KEYS_MAX][ADDR_TEXT_MAX])
 {
 	const struct settings		*s = c->engine->policy->settings;
 	const struct settings_rule	*rule;
@@ -89,8 +91,8 @@ habit_networks(struct control *c, const struct control_word *word)
 		    word->bytes);
 		return false;
 	}
-	for (i = 0; i < charge.nkeys; i++) {
-		rule = &s->rules[charge.keys[i].rule];
+	for (i = 0; i < charge->nkeys; i++) {
+		rule = &s->rules[charge->keys[i].rule];
 		own = net;
 		own.prefix = settings_prefix(s, rule, net.addr.bits);
 		if (net.prefix < own.prefix) {
@@ -102,8 +104,8 @@ habit_networks(struct control *c, const struct control_word *word)
 		addr_mask(&own.addr, own.prefix);
 		(void)addr_network_format(&own, network[i],
 		    sizeof(network[i]));
-		charge.keys[i].network = network[i];
-		charge.keys[i].networklen = strlen(network[i]);
+		charge->keys[i].network = network[i];
+		charge->keys[i].networklen = strlen(network[i]);
 	}
 	return true;
 }
@@ -111,12 +113,15 @@ habit_networks(struct control *c, const struct control_word *word)
 void
 change_habit_trust(struct control *c, const struct control_word *word, size_t n)
 {
-	struct str	ids;
+	struct msg_charge	charge;
+	struct str		ids;
+	char			network[CHARGE_KEYS_MAX][ADDR_TEXT_MAX];
 
 	(void)n;
 	str_init(&ids);
-	if (habit_id(c, &word[0], &ids, true) && habit_networks(c, &word[1]))
-		habit_ask(c, &word[0], MSG_TRUST, "familiar to");
+	if (habit_id(c, &charge, &word[0], &ids, true) &&
+	    habit_networks(c, &charge, &word[1], network))
+		habit_ask(c, &word[0], MSG_TRUST, &charge, "familiar to");
 	str_clear(&ids);
 }
 
@@ -124,12 +129,13 @@ void
 change_habit_forget(struct control *c, const struct control_word *word,
     size_t n)
 {
-	struct str	ids;
-	int64_t		now = clock_wall(), ago;
+	struct msg_charge	charge;
+	struct str		ids;
+	int64_t			now = clock_wall(), ago;
 
 	(void)n;
 	str_init(&ids);
-	if (!habit_id(c, &word[0], &ids, false))
+	if (!habit_id(c, &charge, &word[0], &ids, false))
 		goto done;
 	/* The only mode whose date is not 0. */
 	charge.mode = CHARGE_REPLAY;
@@ -142,7 +148,7 @@ change_habit_forget(struct control *c, const struct control_word *word,
 		    word[1].bytes);
 		goto done;
 	}
-	habit_ask(c, &word[0], MSG_FORGET, "forgotten for");
+	habit_ask(c, &word[0], MSG_FORGET, &charge, "forgotten for");
  done:
 	str_clear(&ids);
 }
