@@ -148,11 +148,10 @@ addressee_read(const struct reading *r, const struct value *v)
 		return -1;
 	if (!is_usable_template(v->bytes) || v->len >= ADDRESSEE_MAX ||
 	    (strstr(v->bytes, "{id}") == NULL &&
-	    strstr(v->bytes, "{domain}") == NULL)) {
-		reader_fault(r, v, "must be a mail address made of {id} or "
-		    "{domain}, such as \"{id}\" or \"postmaster@{domain}\"");
-		return -1;
-	}
+	    strstr(v->bytes, "{domain}") == NULL))
+		return reader_fault(r, v, "must be a mail address made of "
+		    "{id} or {domain}, such as \"{id}\" or "
+		    "\"postmaster@{domain}\"");
 	reader_replace(r, alloc_copy(v->bytes, v->len));
 	return 0;
 }
@@ -166,10 +165,9 @@ addressee_read_domains(const struct reading *r, const struct value *v)
 
 	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
 		return reader_mismatch(r, v, "a list of domains");
-	if (v->type != VALUE_NONE && v->count > DOMAINS_MAX) {
-		reader_fault(r, v, "has more than %d domains", DOMAINS_MAX);
-		return -1;
-	}
+	if (v->type != VALUE_NONE && v->count > DOMAINS_MAX)
+		return reader_fault(r, v, "has more than %d domains",
+		    DOMAINS_MAX);
 	for (i = 0; v->type != VALUE_NONE && i < v->count; i++) {
 		item = v->items[i];
 		/* "@example.org", as elsewhere, is the same. */

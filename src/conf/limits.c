@@ -22,14 +22,12 @@ read_number(const struct reading *r, const struct value *v, const char *what,
     int64_t min, int64_t max, int64_t *out)
 {
 	if (reader_whole(v, out) == -1)
-		reader_fault(r, v, "must hold whole numbers, not %s",
+		return reader_fault(r, v, "must hold whole numbers, not %s",
 		    value_type_name(v->type));
-	else if (*out < min || *out > max)
-		reader_fault(r, v, "has %s that are not from %lld to %lld",
-		    what, (long long)min, (long long)max);
-	else
-		return 0;
-	return -1;
+	if (*out < min || *out > max)
+		return reader_fault(r, v, "has %s that are not from %lld to "
+		    "%lld", what, (long long)min, (long long)max);
+	return 0;
 }
 
 /* Reports every wrong window at its place; -1: `out` is unchanged. */
@@ -43,17 +41,16 @@ read_windows(const struct reading *r, struct limits *out, const struct value *v)
 
 	if (!READER_IS_LIST(v))
 		return reader_mismatch(r, v, "a list of [mails, seconds]");
-	if (v->count > LIMITS_MAX) {
-		reader_fault(r, v, "has more than %d windows", LIMITS_MAX);
-		return -1;
-	}
+	if (v->count > LIMITS_MAX)
+		return reader_fault(r, v, "has more than %d windows",
+		    LIMITS_MAX);
 	for (i = 0; i < v->count; i++) {
 		item = v->items[i];
-		if (!READER_IS_LIST(item) || item->count != 2) {
-			reader_fault(r, item, "must be a list of [mails, "
-			    "seconds], such as [[10, 60], [150, 86400]]");
-			result = -1;
-		} else if (read_number(r, item->items[0], "mails", 0,
+		if (!READER_IS_LIST(item) || item->count != 2)
+			result = reader_fault(r, item, "must be a list of "
+			    "[mails, seconds], such as [[10, 60], [150, "
+			    "86400]]");
+		else if (read_number(r, item->items[0], "mails", 0,
 		    LIMITS_MAILS_MAX, &list[i].mails) == -1 ||
 		    read_number(r, item->items[1], "seconds", 1,
 		    LIMITS_SECONDS_MAX, &list[i].seconds) == -1)
@@ -170,24 +167,18 @@ check_key(const struct reading *r, const struct value *key)
 {
 	struct network	n;
 
-	if (key->type != VALUE_STR && key->type != VALUE_INT) {
-		reader_fault(r, key,
+	if (key->type != VALUE_STR && key->type != VALUE_INT)
+		return reader_fault(r, key,
 		    "must have strings as ids, not %s: put it in quotes",
 		    value_type_name(key->type));
-		return -1;
-	}
-	if (key->type == VALUE_STR && key->len == 0) {
-		reader_fault(r, key, "has an empty id");
-		return -1;
-	}
+	if (key->type == VALUE_STR && key->len == 0)
+		return reader_fault(r, key, "has an empty id");
 	if (key->type == VALUE_STR &&
 	    addr_network_parse(&n, key->bytes, key->len) == -1 &&
-	    errno == EDOM) {
-		reader_fault(r, key,
+	    errno == EDOM)
+		return reader_fault(r, key,
 		    "has the network \"%s\", which has host bits set",
 		    key->bytes);
-		return -1;
-	}
 	return 0;
 }
 

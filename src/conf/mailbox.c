@@ -100,11 +100,9 @@ mailbox_read_list(const struct reading *r, const struct value *v)
 	size_t			 i;
 	int			 result;
 
-	if (v->count > MAILBOX_LIST_MAX) {
-		reader_fault(r, v, "has more than %d addresses",
+	if (v->count > MAILBOX_LIST_MAX)
+		return reader_fault(r, v, "has more than %d addresses",
 		    MAILBOX_LIST_MAX);
-		return -1;
-	}
 	result = 0;
 	if (READER_IS_LIST(v)) {
 		for (i = 0; i < v->count; i++)

@@ -136,10 +136,8 @@ read_port(const struct reading *r, struct ids *ids, const struct value *v)
 	port.out = &n;
 	port.min = 1;
 	port.max = UINT16_MAX;
-	if (v->type == VALUE_STR) {
-		reader_fault(r, v, "must be a number, not a string");
-		return -1;
-	}
+	if (v->type == VALUE_STR)
+		return reader_fault(r, v, "must be a number, not a string");
 	if (reader_int64(&port, v) == -1)
 		return -1;
 	snprintf(text, sizeof(text), "%d", (int)n);
@@ -164,10 +162,9 @@ read_text(const struct reading *r, struct ids *ids, enum rule_attribute attr,
 		at = v->bytes[0] == '@';
 	str_init(&id);
 	normal_text(&id, r->settings, attr, v->bytes + at, v->len - at);
-	if (id.len == 0) {
-		reader_fault(r, v, "has an empty value");
-		result = -1;
-	} else {
+	if (id.len == 0)
+		result = reader_fault(r, v, "has an empty value");
+	else {
 		if ((why = match_never(attr, id.data, id.len)) != NULL)
 			reader_warning(r, v, "has \"%s\", %s", v->bytes, why);
 		(void)ids_add(ids, id.data, id.len, &fresh);
@@ -218,10 +215,8 @@ read_values(const struct reading *r, struct settings_match *m,
 	size_t	n = READER_IS_LIST(v) ? v->count : 1, i;
 	int	result = 0;
 
-	if (n == 0) {
-		reader_fault(r, v, "is an empty list");
-		return -1;
-	}
+	if (n == 0)
+		return reader_fault(r, v, "is an empty list");
 	m->list[m->count].attr = attr;
 	m->list[m->count].ids = ids_new(r->settings);
 	for (i = 0; i < n; i++)
@@ -256,16 +251,14 @@ match_read(const struct reading *r, const struct value *v)
 		}
 		snprintf(name, sizeof(name), "%s.%s", r->name,
 		    v->items[i]->bytes);
-		if (attr == KEY_SERVER) {
-			reader_fault(&values, v->items[i],
+		if (attr == KEY_SERVER)
+			result = reader_fault(&values, v->items[i],
 			    "has no values: write server_port or "
 			    "policy_context");
-			result = -1;
-		} else if (has_attribute(m, (enum rule_attribute)attr)) {
-			reader_fault(&values, v->items[i],
+		else if (has_attribute(m, (enum rule_attribute)attr))
+			result = reader_fault(&values, v->items[i],
 			    "stands there twice");
-			result = -1;
-		} else if (read_values(&values, m, (enum rule_attribute)attr,
+		else if (read_values(&values, m, (enum rule_attribute)attr,
 		    v->items[i + 1]) == -1)
 			result = -1;
 	}

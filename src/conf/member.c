@@ -33,9 +33,9 @@ is_pair(const struct value *v)
 /*
  * Postfix writes sockets as "unix:path" and "inet:address:port", and other
  * programs have further prefixes. Here each would be a path relative to the
- * working directory. Says what to write instead.
+ * working directory. Says what to write instead; always -1.
  */
-static void
+static int
 report_colon(const struct reading *r, const struct value *v)
 {
 	const char	*text = v->bytes, *rest = text, *colon;
@@ -45,18 +45,15 @@ report_colon(const struct reading *r, const struct value *v)
 	len = strcspn(text, ":[].");
 	if (text[len] == ':')
 		rest += len + 1;
-	if (*rest == '/') {
-		reader_fault(r, v, "has the prefix \"%.*s:\" in \"%.200s\": "
-		    "write \"%.200s\"", (int)len, text, text, rest);
-		return;
-	}
+	if (*rest == '/')
+		return reader_fault(r, v, "has the prefix \"%.*s:\" in "
+		    "\"%.200s\": write \"%.200s\"", (int)len, text, text,
+		    rest);
 	colon = strrchr(text, ':');
 	if (num_parse(colon + 1, strlen(colon + 1), 1, UINT16_MAX, &port) ==
-	    -1) {
-		reader_fault(r, v, "has \"%.200s\", which is no path: write "
-		    "\"/path\" or [\"address\", port]", text);
-		return;
-	}
+	    -1)
+		return reader_fault(r, v, "has \"%.200s\", which is no path: "
+		    "write \"/path\" or [\"address\", port]", text);
 	rest += *rest == '[';
 	len = colon > rest ? (size_t)(colon - rest) : 0;
 	len -= len > 0 && rest[len - 1] == ']';
@@ -65,61 +62,55 @@ report_colon(const struct reading *r, const struct value *v)
 		rest = "127.0.0.1";
 		len = strlen(rest);
 	}
-	reader_fault(r, v, "has \"%.200s\", which is not a path: write "
+	return reader_fault(r, v, "has \"%.200s\", which is not a path: write "
 	    "[\"%.*s\", %d]", text, (int)len, rest, (int)port);
 }
 
-/* Whether it can be the path of a socket; else a fault. */
-static bool
+/* 0 if it can be the path of a socket; -1 with a fault. */
+static int
 check_path(const struct reading *r, const struct value *v)
 {
 	if (v->len == 0)
-		reader_fault(r, v, "has an empty path");
-	else if (memchr(v->bytes, '\0', v->len) != NULL)
-		reader_fault(r, v, "has a NUL character in its path");
-	else if (isspace((unsigned char)v->bytes[0]) ||
+		return reader_fault(r, v, "has an empty path");
+	if (memchr(v->bytes, '\0', v->len) != NULL)
+		return reader_fault(r, v, "has a NUL character in its path");
+	if (isspace((unsigned char)v->bytes[0]) ||
 	    isspace((unsigned char)v->bytes[v->len - 1]))
-		reader_fault(r, v, "begins or ends with a blank");
-	else if (v->bytes[strcspn(v->bytes, ":/")] == ':')
-		report_colon(r, v);
-	else
-		return true;
-	return false;
+		return reader_fault(r, v, "begins or ends with a blank");
+	return v->bytes[strcspn(v->bytes, ":/")] == ':' ?
+	    report_colon(r, v) : 0;
 }
 
 /*
- * Whether it is a path, or a pair whose address has a `.` or a `:`; else a
+ * 0 if it is a path, or a pair whose address has a `.` or a `:`; -1 with a
  * fault.
  */
-static bool
+static int
 check_socket(const struct reading *r, const struct value *v, bool listed)
 {
 	const struct value	*host;
 
 	if (v->type == VALUE_STR) {
-		if (!check_path(r, v))
-			return false;
+		if (check_path(r, v) == -1)
+			return -1;
 		/*
 		 * ["127.0.0.1", "10031"] is meant as a pair, not as a list of
 		 * paths.
 		 */
 		if (!listed || strchr(v->bytes, '/') != NULL)
-			return true;
-		reader_fault(r, v, "must be paths with a \"/\" in a list; or, "
-		    "as [address, port], with a number as port");
-		return false;
+			return 0;
+		return reader_fault(r, v, "must be paths with a \"/\" in a "
+		    "list; or, as [address, port], with a number as port");
 	}
-	if (!is_pair(v)) {
-		reader_fault(r, v, "must be a path or [address, port], or a "
-		    "list of these");
-		return false;
-	}
+	if (!is_pair(v))
+		return reader_fault(r, v, "must be a path or [address, port], "
+		    "or a list of these");
 	host = v->items[0];
 	if (memchr(host->bytes, '\0', host->len) == NULL &&
 	    strpbrk(host->bytes, ".:") != NULL)
-		return true;
-	reader_fault(r, host, "has an address without a \".\" or a \":\"");
-	return false;
+		return 0;
+	return reader_fault(r, host,
+	    "has an address without a \".\" or a \":\"");
 }
 
 static void
@@ -145,11 +136,9 @@ add_socket(const struct reading *r, const struct value *v)
 
 	if (v->type != VALUE_STR) {
 		port = v->items[1];
-		if (port->integer < 1 || port->integer > UINT16_MAX) {
-			reader_fault(r, port, "must have a port from 1 to %d",
-			    UINT16_MAX);
-			return -1;
-		}
+		if (port->integer < 1 || port->integer > UINT16_MAX)
+			return reader_fault(r, port, "must have a port from 1 "
+			    "to %d", UINT16_MAX);
 	}
 	s->sockets =
 	    alloc_resize(s->sockets, s->nsockets + 1, sizeof(*s->sockets));
@@ -177,17 +166,15 @@ member_sockets(const struct reading *r, const struct value *v)
 	if (n == 0)
 		reader_fault(r, v, "names no socket");
 	for (i = 0; i < n; i++)
-		if (!check_socket(r, listed ? v->items[i] : v, listed))
+		if (check_socket(r, listed ? v->items[i] : v, listed) == -1)
 			break;
 	if (n == 0 || i < n) {
 		r->faults->sockets++;
 		return -1;
 	}
-	if (n > MEMBER_SOCKETS_MAX) {
-		reader_fault(r, v, "names more than %d sockets",
+	if (n > MEMBER_SOCKETS_MAX)
+		return reader_fault(r, v, "names more than %d sockets",
 		    MEMBER_SOCKETS_MAX);
-		return -1;
-	}
 	clear_sockets(r->out);
 	for (i = 0; i < n; i++) {
 		item = listed ? v->items[i] : v;
@@ -200,7 +187,7 @@ member_sockets(const struct reading *r, const struct value *v)
 int
 member_control_socket(const struct reading *r, const struct value *v)
 {
-	if (v->type == VALUE_STR && v->len > 0 && !check_path(r, v))
+	if (v->type == VALUE_STR && v->len > 0 && check_path(r, v) == -1)
 		return -1;
 	return reader_string_or_none(r, v);
 }
@@ -246,11 +233,9 @@ read_host(const struct reading *r, const struct value *v, char **host,
 	else if (colon != NULL)
 		len = (size_t)(colon - start);
 	if (len == 0 || (colon != NULL && num_parse(colon + 1,
-	    strlen(colon + 1), 1, UINT16_MAX, port) == -1)) {
-		reader_fault(r, v,
+	    strlen(colon + 1), 1, UINT16_MAX, port) == -1))
+		return reader_fault(r, v,
 		    "must name a host, such as [\"mail.example.org\", 587]");
-		return -1;
-	}
 	*host = alloc_copy(start, len);
 	return 0;
 }
@@ -260,7 +245,7 @@ member_smtp_server(const struct reading *r, const struct value *v)
 {
 	struct settings		*s = r->out;
 	const struct value	*number;
-	char			*host;
+	char			*host = NULL;
 	int64_t			 port = 0;
 	int			 bad;
 
@@ -316,18 +301,14 @@ member_credentials(const struct reading *r, const struct value *v)
 	if (v->type != VALUE_NONE && (!READER_IS_LIST(v) || v->count != 2))
 		return reader_mismatch(r, v, "[user, password] or None");
 	for (i = 0; i < v->count; i++) {
-		if (v->items[i]->type != VALUE_STR) {
-			reader_fault(r, v->items[i],
+		if (v->items[i]->type != VALUE_STR)
+			return reader_fault(r, v->items[i],
 			    "must hold strings, not %s: put it in quotes",
 			    value_type_name(v->items[i]->type));
-			return -1;
-		}
 		if (memchr(v->items[i]->bytes, '\0', v->items[i]->len) !=
-		    NULL) {
-			reader_fault(r, v->items[i],
+		    NULL)
+			return reader_fault(r, v->items[i],
 			    "must not hold a NUL character");
-			return -1;
-		}
 	}
 	wipe_secret(&s->smtp_user);
 	wipe_secret(&s->smtp_password);
@@ -391,18 +372,14 @@ member_report_limits(const struct reading *r, const struct value *v)
 
 	if (!READER_IS_LIST(v))
 		return reader_mismatch(r, v, "a list of seconds");
-	if (v->count > MEMBER_REPORT_LIMITS_MAX) {
-		reader_fault(r, v, "has more than %d windows",
+	if (v->count > MEMBER_REPORT_LIMITS_MAX)
+		return reader_fault(r, v, "has more than %d windows",
 		    MEMBER_REPORT_LIMITS_MAX);
-		return -1;
-	}
 	for (i = 0; i < v->count; i++)
 		if (reader_whole(v->items[i], &list[i]) == -1 || list[i] < 1 ||
-		    list[i] > MEMBER_SECONDS_MAX) {
-			reader_fault(r, v->items[i],
+		    list[i] > MEMBER_SECONDS_MAX)
+			return reader_fault(r, v->items[i],
 			    "must hold numbers of seconds, such as [86400]");
-			return -1;
-		}
 	free(s->report_limits);
 	s->report_limits = NULL;
 	s->nreport_limits = v->count;

@@ -21,7 +21,7 @@
 
 /* --- faults --- */
 
-void
+int
 reader_fault(const struct reading *r, const struct value *v, const char *fmt,
     ...)
 {
@@ -30,6 +30,7 @@ reader_fault(const struct reading *r, const struct value *v, const char *fmt,
 	va_start(ap, fmt);
 	fault_add(r->faults, FAULT_ERROR, v->line, v->column, r->name, fmt, ap);
 	va_end(ap);
+	return -1;
 }
 
 void
@@ -60,9 +61,8 @@ int
 reader_mismatch(const struct reading *r, const struct value *v,
     const char *expected)
 {
-	reader_fault(r, v, "must be %s, not %s", expected,
+	return reader_fault(r, v, "must be %s, not %s", expected,
 	    value_type_name(v->type));
-	return -1;
 }
 
 static unsigned int
@@ -228,11 +228,9 @@ read_in_range(const struct reading *r, const struct value *v, int64_t *n)
 {
 	if (reader_whole(v, n) == -1)
 		return reader_mismatch(r, v, "a whole number");
-	if (*n < r->min || *n > r->max) {
-		reader_fault(r, v, "must be from %lld to %lld",
+	if (*n < r->min || *n > r->max)
+		return reader_fault(r, v, "must be from %lld to %lld",
 		    (long long)r->min, (long long)r->max);
-		return -1;
-	}
 	return 0;
 }
 
@@ -282,11 +280,9 @@ reader_milliseconds(const struct reading *r, const struct value *v)
 		return reader_mismatch(r, v, "a number of seconds");
 	/* The condition is negated so that NaN is out of range. */
 	if (!(seconds * 1000 >= (double)r->min &&
-	    seconds * 1000 <= (double)r->max)) {
-		reader_fault(r, v, "must be from %g to %g seconds",
+	    seconds * 1000 <= (double)r->max))
+		return reader_fault(r, v, "must be from %g to %g seconds",
 		    (double)r->min / 1000, (double)r->max / 1000);
-		return -1;
-	}
 	*(int64_t *)r->out = (int64_t)(seconds * 1000 + 0.5);
 	return 0;
 }
@@ -306,10 +302,9 @@ reader_mode(const struct reading *r, const struct value *v)
 		n = strtol(digits, NULL, 8);
 		if (v->bytes[0] != '0' || v->len > 6 || *digits == '\0' ||
 		    strspn(digits, "01234567") !=
-		    v->len - (size_t)(digits - v->bytes)) {
-			reader_fault(r, v, "must be a mode such as 0o660");
-			return -1;
-		}
+		    v->len - (size_t)(digits - v->bytes))
+			return reader_fault(r, v,
+			    "must be a mode such as 0o660");
 	} else if (v->type != VALUE_INT)
 		return reader_mismatch(r, v, "a mode such as 0o660");
 	else
@@ -321,12 +316,10 @@ reader_mode(const struct reading *r, const struct value *v)
 	snprintf(text, sizeof(text), "%lld", (long long)n);
 	if (v->type == VALUE_INT && n > 0 &&
 	    strspn(text, "01234567") == strlen(text) && strlen(text) <= 3)
-		reader_fault(r, v, "is a decimal number; did you mean 0o%s?",
-		    text);
-	else
-		reader_fault(r, v, "must be from 0 to 0o%llo",
-		    (long long)r->max);
-	return -1;
+		return reader_fault(r, v,
+		    "is a decimal number; did you mean 0o%s?", text);
+	return reader_fault(r, v, "must be from 0 to 0o%llo",
+	    (long long)r->max);
 }
 
 /* --- words --- */
@@ -361,8 +354,7 @@ reader_word(const struct reading *r, const struct value *v)
 	}
 	if (v->type != VALUE_STR && (v->type != VALUE_INT || r->max == 0))
 		return reader_mismatch(r, v, expected);
-	reader_fault(r, v, "must be %s%s", expected, nearest.hint);
-	return -1;
+	return reader_fault(r, v, "must be %s%s", expected, nearest.hint);
 }
 
 /* --- strings --- */
@@ -385,8 +377,8 @@ reader_line(const struct reading *r, const struct value *v)
 		return reader_mismatch(r, v, "a string");
 	if (reader_is_line(v))
 		return 0;
-	reader_fault(r, v, "must be one line without control characters");
-	return -1;
+	return reader_fault(r, v,
+	    "must be one line without control characters");
 }
 
 void
@@ -438,10 +430,8 @@ reader_string(const struct reading *r, const struct value *v)
 {
 	if (reader_line(r, v) == -1)
 		return -1;
-	if (v->len == 0) {
-		reader_fault(r, v, "must not be empty");
-		return -1;
-	}
+	if (v->len == 0)
+		return reader_fault(r, v, "must not be empty");
 	reader_replace(r, alloc_copy(v->bytes, v->len));
 	return 0;
 }
@@ -467,10 +457,9 @@ reader_domain(const struct reading *r, const struct value *v)
 	}
 	if (reader_line(r, v) == -1)
 		return -1;
-	if (strpbrk(v->bytes, "@ \t") != NULL) {
-		reader_fault(r, v, "must be a domain, such as \"example.org\"");
-		return -1;
-	}
+	if (strpbrk(v->bytes, "@ \t") != NULL)
+		return reader_fault(r, v,
+		    "must be a domain, such as \"example.org\"");
 	reader_replace(r, alloc_copy(v->bytes, v->len));
 	return 0;
 }
@@ -481,10 +470,8 @@ reader_query(const struct reading *r, const struct value *v)
 {
 	if (v->type != VALUE_NONE && v->type != VALUE_STR)
 		return reader_mismatch(r, v, "a string");
-	if (v->type == VALUE_STR && memchr(v->bytes, '\0', v->len) != NULL) {
-		reader_fault(r, v, "must not hold a NUL character");
-		return -1;
-	}
+	if (v->type == VALUE_STR && memchr(v->bytes, '\0', v->len) != NULL)
+		return reader_fault(r, v, "must not hold a NUL character");
 	reader_replace(r, v->type == VALUE_NONE ? alloc_string("") :
 	    alloc_copy(v->bytes, v->len));
 	return 0;
@@ -502,11 +489,9 @@ reader_delimiter(const struct reading *r, const struct value *v)
 	if (reader_line(r, v) == -1)
 		return -1;
 	for (i = 0; i < v->len; i++)
-		if (v->bytes[i] <= ' ' || v->bytes[i] == '@') {
-			reader_fault(r, v, "must be characters such as \"+\", "
-			    "ASCII, no blank and no \"@\"");
-			return -1;
-		}
+		if (v->bytes[i] <= ' ' || v->bytes[i] == '@')
+			return reader_fault(r, v, "must be characters such as "
+			    "\"+\", ASCII, no blank and no \"@\"");
 	reader_replace(r, alloc_copy(v->bytes, v->len));
 	return 0;
 }
@@ -556,26 +541,22 @@ reader_network(const struct reading *r, const struct value *v,
 	if (errno != EDOM) {
 		if (read_netmask(n, v->bytes, v->len) == 0)
 			return 0;
-		reader_fault(r, v,
+		return reader_fault(r, v,
 		    "has \"%s\", which is not a network: write it as "
 		    "\"192.0.2.0/24\" or \"2001:db8::/32\"",
 		    v->bytes);
-		return -1;
 	}
 	/* There are host bits; say which network was meant. */
 	slash = memchr(v->bytes, '/', v->len);
 	len = slash == NULL ? v->len : (size_t)(slash - v->bytes);
 	if (slash == NULL || addr_parse(&a, v->bytes, len) == -1 ||
-	    num_parse(slash + 1, v->len - len - 1, 0, a.bits, &prefix) == -1) {
-		reader_fault(r, v, "has \"%s\", which has host bits set",
+	    num_parse(slash + 1, v->len - len - 1, 0, a.bits, &prefix) == -1)
+		return reader_fault(r, v, "has \"%s\", which has host bits set",
 		    v->bytes);
-		return -1;
-	}
 	addr_mask(&a, (unsigned int)prefix);
-	reader_fault(r, v, "has \"%s\", which has host bits set: did you mean "
-	    "\"%s/%d\"?", v->bytes, addr_format(&a, text, sizeof(text)),
-	    (int)prefix);
-	return -1;
+	return reader_fault(r, v, "has \"%s\", which has host bits set: did "
+	    "you mean \"%s/%d\"?", v->bytes,
+	    addr_format(&a, text, sizeof(text)), (int)prefix);
 }
 
 int
@@ -587,11 +568,9 @@ reader_networks(const struct reading *r, const struct value *v)
 
 	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
 		return reader_mismatch(r, v, "a list of networks");
-	if (v->count > READER_LIST_MAX) {
-		reader_fault(r, v, "has more than %d networks",
+	if (v->count > READER_LIST_MAX)
+		return reader_fault(r, v, "has more than %d networks",
 		    READER_LIST_MAX);
-		return -1;
-	}
 	result = 0;
 	if (v->count > 0)
 		found.list = alloc_zero(v->count, sizeof(*found.list));

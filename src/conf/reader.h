@@ -102,8 +102,11 @@ reader	reader_nothing;		/* anything; settings.c handles it */
 int	reader_network(const struct reading *, const struct value *,
 	    struct network *);
 
-/* Add a fault at the value; its text begins with the name and a blank. */
-void	reader_fault(const struct reading *, const struct value *,
+/*
+ * Add a fault at the value; its text begins with the name and a blank.
+ * reader_fault returns -1.
+ */
+int	reader_fault(const struct reading *, const struct value *,
 	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
 void	reader_warning(const struct reading *, const struct value *,
 	    const char *, ...) __attribute__((__format__(printf, 3, 4)));

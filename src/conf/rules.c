@@ -102,16 +102,13 @@ rules_field(size_t i)
 static int
 read_name(const struct reading *r, const struct value *v)
 {
-	if (v->type == VALUE_STR && v->len > RULES_NAME_MAX) {
-		reader_fault(r, v, "is longer than %d bytes", RULES_NAME_MAX);
-		return -1;
-	}
+	if (v->type == VALUE_STR && v->len > RULES_NAME_MAX)
+		return reader_fault(r, v, "is longer than %d bytes",
+		    RULES_NAME_MAX);
 	if (v->type == VALUE_STR &&
-	    (strspn(v->bytes, RULES_NAME_CHARS) != v->len || v->len == 0)) {
-		reader_fault(r, v, "must be made of letters, digits, \".\", "
-		    "\"_\" and \"-\"");
-		return -1;
-	}
+	    (strspn(v->bytes, RULES_NAME_CHARS) != v->len || v->len == 0))
+		return reader_fault(r, v, "must be made of letters, digits, "
+		    "\".\", \"_\" and \"-\"");
 	return reader_string(r, v);
 }
 
@@ -131,11 +128,9 @@ read_was(const struct reading *r, const struct value *v)
 	size_t			 n, i;
 
 	n = READER_IS_LIST(v) ? v->count : v->type == VALUE_NONE ? 0 : 1;
-	if (n > RULE_WAS_MAX) {
-		reader_fault(r, v, "names more than %d earlier names",
+	if (n > RULE_WAS_MAX)
+		return reader_fault(r, v, "names more than %d earlier names",
 		    RULE_WAS_MAX);
-		return -1;
-	}
 	clear_was(rule);
 	for (i = 0; i < n; i++) {
 		name = NULL;
@@ -166,28 +161,22 @@ read_key(const struct reading *r, const struct value *v)
 	size_t			 i, n;
 
 	n = READER_IS_LIST(v) ? v->count : 1;
-	if (n < 1 || n > RULE_KEY_MAX) {
-		reader_fault(r, v, "must name one to %d attributes",
+	if (n < 1 || n > RULE_KEY_MAX)
+		return reader_fault(r, v, "must name one to %d attributes",
 		    RULE_KEY_MAX);
-		return -1;
-	}
 	rule->nkey = 0;
 	while (rule->nkey < n) {
 		item = READER_IS_LIST(v) ? v->items[rule->nkey] : v;
 		if (read_attribute(r, item, &attribute) == -1)
 			return -1;
 		for (i = 0; i < rule->nkey; i++)
-			if ((int)rule->key[i] == attribute) {
-				reader_fault(r, item, "names %s twice",
+			if ((int)rule->key[i] == attribute)
+				return reader_fault(r, item, "names %s twice",
 				    item->bytes);
-				return -1;
-			}
-		if (attribute == KEY_SERVER && n > 1) {
-			reader_fault(r, item,
+		if (attribute == KEY_SERVER && n > 1)
+			return reader_fault(r, item,
 			    "has \"server\" beside others: it stands for "
 			    "everything");
-			return -1;
-		}
 		rule->key[rule->nkey++] = (enum rule_attribute)attribute;
 	}
 	return 0;
@@ -204,12 +193,10 @@ read_unless(const struct reading *r, const struct value *v)
 	}
 	if (read_attribute(r, v, &attribute) == -1)
 		return -1;
-	if (attribute == KEY_SERVER) {
-		reader_fault(r, v,
+	if (attribute == KEY_SERVER)
+		return reader_fault(r, v,
 		    "is \"server\", which is always there: the rule would "
 		    "never apply");
-		return -1;
-	}
 	*(int *)r->out = attribute;
 	return 0;
 }
@@ -363,14 +350,12 @@ rules_read(const struct reading *r, const struct value *v)
 
 	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
 		return reader_mismatch(r, v, "a list of dictionaries or None");
-	if (v->type != VALUE_NONE && v->count == 0) {
-		reader_fault(r, v, "holds no rule; write None to have none");
-		return -1;
-	}
-	if (v->count > RULES_MAX) {
-		reader_fault(r, v, "holds more than %d rules", RULES_MAX);
-		return -1;
-	}
+	if (v->type != VALUE_NONE && v->count == 0)
+		return reader_fault(r, v,
+		    "holds no rule; write None to have none");
+	if (v->count > RULES_MAX)
+		return reader_fault(r, v, "holds more than %d rules",
+		    RULES_MAX);
 	errors = r->faults->errors;
 	rules_clear(s);
 	if (v->count > 0)
