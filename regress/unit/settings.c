@@ -535,6 +535,9 @@ networks(void **state)
 	bad("limited_networks = ['10.0.0.0/255.0.255.0', 'x', 5]",
 	    "1:21: limited_networks has \"10.0.0.0/255.0.255.0\", which is no");
 	assert_int_equal(faults.errors, 3);
+	bad("limited_networks = ['2001:d00::/255.255.255.0']",
+	    "1:21: limited_networks has \"2001:d00::/255.255.255.0\", which is "
+	    "not a network");
 	bad("limited_networks = '10.0.0.0/8'", "1:20: limited_networks must be "
 	    "a list of networks, not str");
 }

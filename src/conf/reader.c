@@ -498,32 +498,6 @@ reader_delimiter(const struct reading *r, const struct value *v)
 
 /* --- networks --- */
 
-/* "192.0.2.0/255.255.255.0", which Python's ipaddress reads too. */
-static int
-read_netmask(struct network *n, const char *s, size_t len)
-{
-	struct addr	 mask;
-	char		 text[ADDR_TEXT_MAX + 8];
-	const char	*slash;
-	uint32_t	 bits;
-	unsigned int	 prefix;
-
-	if ((slash = memchr(s, '/', len)) == NULL ||
-	    addr_parse(&mask, slash + 1, len - (size_t)(slash + 1 - s)) == -1 ||
-	    mask.bits != 32)
-		return -1;
-	bits = (uint32_t)mask.byte[0] << 24 | (uint32_t)mask.byte[1] << 16 |
-	    (uint32_t)mask.byte[2] << 8 | mask.byte[3];
-	for (prefix = 0; prefix < 32 && (bits & 0x80000000U) != 0; prefix++)
-		bits <<= 1;
-	if (bits != 0)
-		return -1;
-	snprintf(text, sizeof(text), "%.*s/%u",
-	    (int)(slash - s < ADDR_TEXT_MAX ? slash - s : ADDR_TEXT_MAX), s,
-	    prefix);
-	return addr_network_parse(n, text, strlen(text));
-}
-
 int
 reader_network(const struct reading *r, const struct value *v,
     struct network *n)
@@ -538,14 +512,11 @@ reader_network(const struct reading *r, const struct value *v,
 		return reader_mismatch(r, v, "a list of networks");
 	if (addr_network_parse(n, v->bytes, v->len) == 0)
 		return 0;
-	if (errno != EDOM) {
-		if (read_netmask(n, v->bytes, v->len) == 0)
-			return 0;
+	if (errno != EDOM)
 		return reader_fault(r, v,
 		    "has \"%s\", which is not a network: write it as "
 		    "\"192.0.2.0/24\" or \"2001:db8::/32\"",
 		    v->bytes);
-	}
 	/* There are host bits; say which network was meant. */
 	slash = memchr(v->bytes, '/', v->len);
 	len = slash == NULL ? v->len : (size_t)(slash - v->bytes);
