@@ -28,12 +28,6 @@ message_##kind(struct str *out, const void *src, size_t len)		\
 }
 
 static void
-message_check_log(const struct msg_log *m)
-{
-	(void)m;
-}
-
-static void
 message_check_identity(const struct msg_identity *m)
 {
 	fuzz_require(m->ngroups <= IDENTITY_GROUPS_MAX);
@@ -43,12 +37,6 @@ static void
 message_check_listener(const struct msg_listener *m)
 {
 	fuzz_require(m->kind < LISTENER__MAX);
-}
-
-static void
-message_check_ready(const struct msg_ready *m)
-{
-	fuzz_require(memchr(m->sandbox, '\0', sizeof(m->sandbox)) != NULL);
 }
 
 static void
@@ -201,10 +189,8 @@ message_check_evidence(const struct msg_evidence *m)
 	    m->valuelen <= CHARGE_ID_MAX && m->times >= 0);
 }
 
-MESSAGE(log)
 MESSAGE(identity)
 MESSAGE(listener)
-MESSAGE(ready)
 MESSAGE(charge)
 MESSAGE(verdict)
 MESSAGE(cleaned)
@@ -252,13 +238,12 @@ message_text(struct str *out, const void *src, size_t len)
 }
 
 static int	(*const messages[])(struct str *, const void *, size_t) = {
-	message_log, message_identity, message_listener, message_ready,
+	message_number, message_identity, message_listener, message_text,
 	message_charge, message_verdict, message_cleaned, message_hit,
 	message_reported, message_task_done, message_state, message_weighed,
-	message_override, message_topped, message_figures, message_number,
+	message_override, message_topped, message_figures, message_searched,
 	message_simulate, message_simulated,
-	message_text, message_overridden, message_refusal, message_search,
-	message_searched, message_evidence
+	message_evidence, message_overridden, message_refusal, message_search
 };
 
 #define MESSAGES	(sizeof(messages) / sizeof(messages[0]))

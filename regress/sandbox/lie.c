@@ -153,13 +153,11 @@ missing_descriptor(int fd)
 static int
 ready_again(int fd)
 {
-	struct msg_ready	ready;
-	struct str		payload;
-	int			result;
+	struct str	payload;
+	int		result;
 
-	memset(&ready, 0, sizeof(ready));
 	str_init(&payload);
-	msg_ready_put(&payload, &ready);
+	msg_text_put(&payload, "");
 	result = liar_put_frame(fd, MSG_READY, 0, payload.data, payload.len);
 	str_clear(&payload);
 	return result;

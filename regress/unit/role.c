@@ -80,13 +80,7 @@ status(void)
 static void
 send_log(bool debug)
 {
-	struct msg_log	log = { .debug = debug };
-	struct str	payload;
-
-	str_init(&payload);
-	msg_log_put(&payload, &log);
-	channel_send(parent, MSG_LOG, 0, &payload, -1);
-	str_clear(&payload);
+	channel_send_number(parent, MSG_LOG, debug, -1);
 }
 
 static void
@@ -131,14 +125,10 @@ send_listener(const char *name, int fd)
 static void
 send_peer(enum role role)
 {
-	struct str	payload;
-	int		fd[2];
+	int	fd[2];
 
 	assert_int_equal(channel_pair(fd), 0);
-	str_init(&payload);
-	msg_number_put(&payload, role);
-	channel_send(parent, MSG_PEER, 0, &payload, fd[0]);
-	str_clear(&payload);
+	channel_send_number(parent, MSG_PEER, role, fd[0]);
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -270,9 +260,9 @@ a_child_refuses_a_start_by_hand(void **state)
 static void
 the_start_delivers_everything(void **state)
 {
-	struct msg_ready	ready;
-	struct message		m;
-	int			fd;
+	struct message	m;
+	char		layers[64];
+	int		fd;
 
 	(void)state;
 	begin(ROLE_ENGINE, whole_start);
@@ -287,8 +277,9 @@ the_start_delivers_everything(void **state)
 	channel_signal(parent, MSG_START, 0);
 	assert_int_equal(channel_wait(parent, &m, soon()), 0);
 	assert_int_equal(m.type, MSG_READY);
-	assert_int_equal(msg_ready_get(&ready, m.payload, m.len), 0);
-	assert_string_equal(ready.sandbox, "none");
+	assert_int_equal(msg_text_get(layers, sizeof(layers), m.payload,
+	    m.len), 0);
+	assert_string_equal(layers, "none");
 	assert_int_equal(status(), 0);
 }
 
@@ -353,6 +344,10 @@ a_malformed_start_is_refused(void **state)
 	assert_int_equal(status(), 6);
 	close(directory);
 	directory = STDIN_FILENO;
+	/* A log level that there is not. */
+	begin(ROLE_ENGINE, begin_engine);
+	channel_send_number(parent, MSG_LOG, 2, -1);
+	assert_int_equal(status(), 6);
 	/* A role that there is not. */
 	begin(ROLE_LEDGER, begin_ledger);
 	send_peer(ROLE__MAX);

@@ -72,7 +72,6 @@ settings_message_send(struct channel *ch, const struct settings *s,
 {
 	const struct reader_row		*row;
 	const struct value		*v;
-	struct str			 payload;
 	size_t				 i;
 
 	for (i = 0; i < table_count(); i++) {
@@ -82,10 +81,7 @@ settings_message_send(struct channel *ch, const struct settings *s,
 		if ((v = settings_conveyed(s, i)) != NULL)
 			send_row(ch, row->name, v);
 	}
-	str_init(&payload);
-	msg_number_put(&payload, generation);
-	channel_send(ch, MSG_SETTINGS_END, 0, &payload, -1);
-	str_clear(&payload);
+	channel_send_number(ch, MSG_SETTINGS_END, generation, -1);
 }
 
 /* --- the child's side --- */

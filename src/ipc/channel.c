@@ -434,6 +434,29 @@ channel_signal(struct channel *c, enum message_type type, uint64_t request)
 	channel_send(c, type, request, NULL, -1);
 }
 
+void
+channel_send_number(struct channel *c, enum message_type type, uint64_t number,
+    int fd)
+{
+	struct str	payload;
+
+	str_init(&payload);
+	msg_number_put(&payload, number);
+	channel_send(c, type, 0, &payload, fd);
+	str_clear(&payload);
+}
+
+void
+channel_send_text(struct channel *c, enum message_type type, const char *text)
+{
+	struct str	payload;
+
+	str_init(&payload);
+	msg_text_put(&payload, text);
+	channel_send(c, type, 0, &payload, -1);
+	str_clear(&payload);
+}
+
 size_t
 channel_queued(const struct channel *c)
 {

@@ -75,8 +75,14 @@ int	channel_next(struct channel *, struct message *);
 void	channel_send(struct channel *, enum message_type, uint64_t request,
 	    const struct str *payload, int fd);
 
-/* A message without payload or descriptor. */
+/*
+ * channel_signal: a message without payload or descriptor. The others, without
+ * a request number: one whose payload is a number or a text.
+ */
 void	channel_signal(struct channel *, enum message_type, uint64_t request);
+void	channel_send_number(struct channel *, enum message_type, uint64_t,
+	    int fd);
+void	channel_send_text(struct channel *, enum message_type, const char *);
 
 /*
  * Writes what it can. 1: everything is written; 0: some is left, wait until

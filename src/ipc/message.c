@@ -103,22 +103,6 @@ message_rule(unsigned int type)
 /* --- start --- */
 
 void
-msg_log_put(struct str *s, const struct msg_log *m)
-{
-	wire_put_u8(s, m->debug);
-}
-
-int
-msg_log_get(struct msg_log *m, const void *src, size_t len)
-{
-	struct wire	w;
-
-	wire_init(&w, src, len);
-	m->debug = wire_get_bool(&w);
-	return wire_done(&w);
-}
-
-void
 msg_identity_put(struct str *s, const struct msg_identity *m)
 {
 	size_t	i;
@@ -175,22 +159,6 @@ msg_listener_get(struct msg_listener *m, const void *src, size_t len)
 	m->number = wire_get_u32(&w);
 	m->kind = wire_get_below(&w, LISTENER__MAX);
 	wire_get_array(&w, m->name, sizeof(m->name));
-	return wire_done(&w);
-}
-
-void
-msg_ready_put(struct str *s, const struct msg_ready *m)
-{
-	wire_put_text(s, m->sandbox);
-}
-
-int
-msg_ready_get(struct msg_ready *m, const void *src, size_t len)
-{
-	struct wire	w;
-
-	wire_init(&w, src, len);
-	wire_get_array(&w, m->sandbox, sizeof(m->sandbox));
 	return wire_done(&w);
 }
 

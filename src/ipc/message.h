@@ -28,7 +28,7 @@ const char	*message_role_name(enum role);
 
 enum message_type {
 	/* parent to children, at start and later; to which: message.c */
-	MSG_LOG,		/* struct msg_log */
+	MSG_LOG,		/* number: 1 to log in detail, else 0 */
 	MSG_IDENTITY,		/* struct msg_identity */
 	MSG_SETTING,		/* one setting: conf/settings_message.h */
 	MSG_SETTINGS_END,	/* number: generation, now complete */
@@ -40,7 +40,7 @@ enum message_type {
 	MSG_STOP,		/* answer what was read, then exit */
 	MSG_ALIVE_WANTED,	/* asks for MSG_ALIVE */
 	/* child to parent */
-	MSG_READY,		/* struct msg_ready */
+	MSG_READY,		/* text: the sandbox, for the log */
 	MSG_ALIVE,		/* the answer */
 	MSG_SETTINGS_TAKEN,	/* number: generation now in force */
 	MSG_FAULT,		/* text: why it cannot start; it exits */
@@ -130,12 +130,6 @@ const struct message_rule	*message_rule(unsigned int type);
 
 /* --- start --- */
 
-struct msg_log {
-	bool	debug;
-};
-void	msg_log_put(struct str *, const struct msg_log *);
-int	msg_log_get(struct msg_log *, const void *, size_t);
-
 /* Ids to take and the directory to chroot to; drop is false if not root. */
 #define IDENTITY_GROUPS_MAX	64
 struct msg_identity {
@@ -167,12 +161,6 @@ struct msg_listener {
 };
 void	msg_listener_put(struct str *, const struct msg_listener *);
 int	msg_listener_get(struct msg_listener *, const void *, size_t);
-
-struct msg_ready {
-	char	sandbox[256];		/* the sandbox, for the log */
-};
-void	msg_ready_put(struct str *, const struct msg_ready *);
-int	msg_ready_get(struct msg_ready *, const void *, size_t);
 
 /* A payload that is one number. */
 void	msg_number_put(struct str *, uint64_t);

@@ -234,22 +234,14 @@ child_signal(struct child *child, enum message_type type)
 void
 child_text(struct child *child, enum message_type type, const char *text)
 {
-	struct str	payload;
-
-	str_init(&payload);
-	msg_text_put(&payload, text);
-	child_send(child, type, &payload, -1);
-	str_clear(&payload);
+	if (child->channel != NULL)
+		channel_send_text(child->channel, type, text);
 }
 
 void
 child_number(struct child *child, enum message_type type, uint64_t number,
     int fd)
 {
-	struct str	payload;
-
-	str_init(&payload);
-	msg_number_put(&payload, number);
-	child_send(child, type, &payload, fd);
-	str_clear(&payload);
+	if (child->channel != NULL)
+		channel_send_number(child->channel, type, number, fd);
 }

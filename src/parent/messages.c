@@ -20,17 +20,16 @@ typedef int	handler(struct parent *, enum slot, const struct message *);
 static int
 on_ready(struct parent *p, enum slot slot, const struct message *m)
 {
-	struct child		*child = &p->child[slot];
-	struct msg_ready	 ready;
+	struct child	*child = &p->child[slot];
+	char		 raw[sizeof(child->sandbox)];
 
-	if (msg_ready_get(&ready, m->payload, m->len) == -1)
+	if (msg_text_get(raw, sizeof(raw), m->payload, m->len) == -1)
 		return -1;
 	/* It may have been told to stop meanwhile. */
 	if (child->state != CHILD_STARTING)
 		return child->state == CHILD_LEAVING ? 0 : -1;
 	child->state = CHILD_SERVING;
-	str_printable(child->sandbox, sizeof(child->sandbox), ready.sandbox,
-	    strlen(ready.sandbox));
+	str_printable(child->sandbox, sizeof(child->sandbox), raw, strlen(raw));
 	log_debug("%s (process %ld) is ready: %s", children_name(p, slot),
 	    (long)child->pid, child->sandbox);
 	/* A fault is logged once, until there was none. */

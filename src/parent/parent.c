@@ -80,13 +80,7 @@ parent_log(struct parent *p, bool starting)
 void
 parent_log_message(const struct parent *p, struct child *child)
 {
-	const struct msg_log	log = { .debug = in_detail(p) };
-	struct str		payload;
-
-	str_init(&payload);
-	msg_log_put(&payload, &log);
-	child_send(child, MSG_LOG, &payload, -1);
-	str_clear(&payload);
+	child_number(child, MSG_LOG, in_detail(p), -1);
 }
 
 void

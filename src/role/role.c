@@ -109,12 +109,12 @@ channel_is_there(void)
 static int
 start_on_log(struct role_start *start, const struct message *m)
 {
-	struct msg_log	log;
+	uint64_t	debug;
 
 	(void)start;
-	if (msg_log_get(&log, m->payload, m->len) == -1)
+	if (msg_number_get(&debug, m->payload, m->len) == -1 || debug > 1)
 		return -1;
-	log_set_debug(log.debug);
+	log_set_debug(debug == 1);
 	return 0;
 }
 
@@ -338,17 +338,12 @@ role_lock(struct role_start *start, struct sandbox_needs *needs)
 void
 role_ready(struct role_start *start)
 {
-	struct msg_ready	ready;
-	struct str		payload;
+	char	layers[256];
 
-	memset(&ready, 0, sizeof(ready));
-	snprintf(ready.sandbox, sizeof(ready.sandbox), "%s%s%s",
+	snprintf(layers, sizeof(layers), "%s%s%s",
 	    role.jailed ? "chroot " : "", start->identity.drop ? "ids " : "",
 	    sandbox_description());
-	str_init(&payload);
-	msg_ready_put(&payload, &ready);
-	channel_send(start->parent, MSG_READY, 0, &payload, -1);
-	str_clear(&payload);
+	channel_send_text(start->parent, MSG_READY, layers);
 	if (channel_drain(start->parent,
 	    clock_after(clock_mono(), START_MS)) == -1)
 		log_fatal("the parent does not read: %s", strerror(errno));
@@ -357,17 +352,13 @@ role_ready(struct role_start *start)
 void
 role_fault(struct role_start *start, int status, const char *fmt, ...)
 {
-	char		text[512];
-	struct str	payload;
-	va_list		ap;
+	char	text[512];
+	va_list	ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	str_init(&payload);
-	msg_text_put(&payload, text);
-	channel_send(start->parent, MSG_FAULT, 0, &payload, -1);
-	str_clear(&payload);
+	channel_send_text(start->parent, MSG_FAULT, text);
 	/* The parent logs it; without the parent this process does. */
 	if (channel_drain(start->parent,
 	    clock_after(clock_mono(), GOODBYE_MS)) == -1)
@@ -394,10 +385,6 @@ role_message(struct role_start *start, const struct message *m,
 void
 role_taken(struct role_start *start)
 {
-	struct str	payload;
-
-	str_init(&payload);
-	msg_number_put(&payload, role.generation);
-	channel_send(start->parent, MSG_SETTINGS_TAKEN, 0, &payload, -1);
-	str_clear(&payload);
+	channel_send_number(start->parent, MSG_SETTINGS_TAKEN, role.generation,
+	    -1);
 }
