@@ -24,7 +24,7 @@
 
 struct settings_message {
 	struct value	*dict;		/* whole values, by name */
-	char		*name;		/* of the value being received */
+	char		 name[CONVEY_NAME_MAX];	/* being received; "": none */
 	struct str	 bytes;		/* its bytes so far */
 };
 
@@ -103,7 +103,6 @@ settings_message_free(struct settings_message *c)
 	if (c == NULL)
 		return;
 	value_free(c->dict);
-	free(c->name);
 	str_wipe(&c->bytes);
 	free(c);
 }
@@ -114,43 +113,36 @@ take_setting(struct settings_message *c, const struct message *m)
 	struct wire	 w;
 	struct value	*v;
 	const void	*bytes;
-	char		*name;
+	char		 name[CONVEY_NAME_MAX];
 	size_t		 len;
-	bool		 fresh, more;
+	bool		 more;
 
 	wire_init(&w, m->payload, m->len);
-	name = wire_get_text(&w, CONVEY_NAME_MAX);
+	wire_get_array(&w, name, sizeof(name));
 	more = wire_get_bool(&w);
 	bytes = wire_get_bytes(&w, CONVEY_CHUNK, &len);
-	if (wire_done(&w) == -1 || name == NULL || len == 0)
-		goto bad;
-
-	fresh = c->name == NULL;
-	if (fresh) {
+	if (wire_done(&w) == -1 || len == 0)
+		return -1;
+	if (c->name[0] == '\0') {
 		/* Reject an unknown name, and one that was sent already. */
 		if (table_find(name) == SIZE_MAX ||
 		    value_get(c->dict, name) != NULL)
-			goto bad;
-		c->name = name;
+			return -1;
+		strlcpy(c->name, name, sizeof(c->name));
 		init_buffer(&c->bytes);
 	} else if (strcmp(c->name, name) != 0 ||
 	    c->bytes.len + len > CONVEY_MAX)
-		goto bad;
+		return -1;
 	str_add(&c->bytes, bytes, len);
-	if (!fresh)
-		free(name);
 	if (more)
 		return 0;
+	c->name[0] = '\0';
 	v = value_take(c->bytes.data, c->bytes.len);
 	str_wipe(&c->bytes);
-	if (v != NULL)
-		value_set(c->dict, value_str(c->name, strlen(c->name)), v);
-	free(c->name);
-	c->name = NULL;
-	return v == NULL ? -1 : 0;
- bad:
-	free(name);
-	return -1;
+	if (v == NULL)
+		return -1;
+	value_set(c->dict, value_str(name, strlen(name)), v);
+	return 0;
 }
 
 /*
@@ -192,7 +184,7 @@ settings_message_receive(struct settings_message *c, const struct message *m,
 	if (m->type != MSG_SETTINGS_END)
 		return 0;
 	if (msg_number_get(&generation, m->payload, m->len) == -1 ||
-	    c->name != NULL)
+	    c->name[0] != '\0')
 		return -1;
 	*out = read_settings(c->dict);
 	c->dict = value_new(VALUE_DICT);

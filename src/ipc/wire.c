@@ -2,10 +2,7 @@
 #include <string.h>
 
 #include "ipc/wire.h"
-#include "lib/alloc.h"
 #include "lib/log.h"
-
-#define TEXT_NULL	UINT32_MAX	/* the length that stands for NULL */
 
 void
 wire_put_u8(struct str *s, uint8_t value)
@@ -37,7 +34,7 @@ wire_put_bytes(struct str *s, const void *src, size_t len)
 	uint32_t	 n = (uint32_t)len;
 	char		*p;
 
-	if (len >= TEXT_NULL)
+	if (len > UINT32_MAX)
 		log_fatal("a message of %zu bytes", len);
 	p = str_extend(s, sizeof(n) + len);
 	memcpy(p, &n, sizeof(n));
@@ -48,10 +45,7 @@ wire_put_bytes(struct str *s, const void *src, size_t len)
 void
 wire_put_text(struct str *s, const char *text)
 {
-	if (text == NULL)
-		wire_put_u32(s, TEXT_NULL);
-	else
-		wire_put_bytes(s, text, strlen(text));
+	wire_put_bytes(s, text, strlen(text));
 }
 
 void
@@ -170,27 +164,6 @@ wire_get_bytes(struct wire *w, size_t max, size_t *len)
 	p = wire_take(w, n);
 	*len = p == NULL ? 0 : n;
 	return p == NULL ? "" : p;
-}
-
-char *
-wire_get_text(struct wire *w, size_t max)
-{
-	struct wire	 peek = *w;
-	const void	*p;
-	size_t		 len;
-
-	if (wire_get_u32(&peek) == TEXT_NULL && !peek.bad) {
-		*w = peek;
-		return NULL;
-	}
-	p = wire_get_bytes(w, max, &len);
-	if (w->bad)
-		return NULL;
-	if (memchr(p, '\0', len) != NULL) {
-		wire_fail(w);
-		return NULL;
-	}
-	return alloc_copy(p, len);
 }
 
 void

@@ -19,8 +19,6 @@ void	wire_put_u32(struct str *, uint32_t);
 void	wire_put_u64(struct str *, uint64_t);
 void	wire_put_i64(struct str *, int64_t);
 void	wire_put_bytes(struct str *, const void *, size_t);
-
-/* NULL and "" stay different to wire_get_text; others take NULL for a fault. */
 void	wire_put_text(struct str *, const char *);
 
 struct wire {
@@ -55,12 +53,6 @@ bool		 wire_get_bool(struct wire *);
  * More than `max` bytes are a fault.
  */
 const void	*wire_get_bytes(struct wire *, size_t max, size_t *len);
-
-/*
- * A copy that the caller frees; NULL for NULL or a fault. A NUL inside is a
- * fault.
- */
-char		*wire_get_text(struct wire *, size_t max);
 
 /*
  * Copies a text into an array. A text that does not fit, or that has a NUL
