@@ -32,6 +32,8 @@
 #define BUFFERED		(4 * REQUEST_MAX)
 #define MANY		64
 
+static struct clients	*clients;
+
 /*
  * The one who decides, as a test wishes: a request whose sender is "later"
  * waits for answer_next, any other is answered at once with its sender.
@@ -52,11 +54,12 @@ answer(struct client *c, const char *text)
 }
 
 static void
-on_request(struct client *c, const struct request *req)
+on_request(void *arg, struct client *c, const struct request *req)
 {
 	const struct request_value	*v = &req->attr[ATTR_SENDER];
 	char				 text[200];
 
+	(void)arg;
 	ntaken++;
 	snprintf(text, sizeof(text), "%.*s", v->len > 100 ? 100 : (int)v->len,
 	    v->len > 0 ? v->bytes : "");
@@ -100,8 +103,9 @@ set_up(void **state)
 	log_open("test", LOG_TO_SYSLOG, -1, false);
 	if (event_init() == NULL)
 		return -1;
-	client_init(maillog_new(events_new()), on_request, &bounds);
-	client_set_idle(IDLE_MS);
+	clients = client_new(maillog_new(events_new()), on_request, NULL,
+	    &bounds);
+	client_set_idle(clients, IDLE_MS);
 	return 0;
 }
 
@@ -111,8 +115,8 @@ begin(void **state)
 	(void)state;
 	loop_turn_end();
 	/* Whatever became of the last test. */
-	client_hold(false);
-	client_set_idle(PATIENCE_S * 2000);
+	client_hold(clients, false);
+	client_set_idle(clients, PATIENCE_S * 2000);
 	nwaiting = 0;
 	ntaken = 0;
 	return 0;
@@ -126,7 +130,7 @@ connection(void)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 	    fd), 0);
-	client_new(fd[0], &unix_peer);
+	client_add(clients, fd[0], &unix_peer);
 	return fd[1];
 }
 
@@ -218,7 +222,7 @@ in_any_pieces(void **state)
 	say(fd, "er=e\n\n");
 	hear(fd, "action=e\n\n");
 	close(fd);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -231,7 +235,7 @@ two_requests_in_one_write_merged(void **state)
 	hear(fd, "action=a\n\naction=b\n\naction=c\n\n");
 	assert_int_equal(ntaken, 3);
 	close(fd);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -258,7 +262,7 @@ one_in_flight(void **state)
 	hear(fd, "action=later2\n\naction=b\n\naction=c\n\n");
 	close(fd);
 	close(other);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -273,23 +277,23 @@ client_closes_early_kills_daemon(void **state)
 	close(fd);
 	turn();
 	turn();
-	assert_int_equal(client_count(), 1);
+	assert_int_equal(client_count(clients), 1);
 	answer_next();
-	all_gone();
+	all_gone(clients);
 	/* In the middle of a request. */
 	fd = connection();
 	say(fd, "send");
 	turn();
 	close(fd);
-	all_gone();
+	all_gone(clients);
 	/* Having sent one. */
 	fd = connection();
 	say(fd, "sender=a\n\n");
 	close(fd);
-	all_gone();
+	all_gone(clients);
 	/* Having sent nothing. */
 	close(connection());
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -306,7 +310,7 @@ half_close(void **state)
 	hear(fd, "action=later\n\naction=b\n\n");
 	hear(fd, NULL);
 	close(fd);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -330,7 +334,7 @@ malformed(void **state)
 		say_bytes(fd, cases[i].bytes, cases[i].len);
 		hear(fd, NULL);
 		close(fd);
-		all_gone();
+		all_gone(clients);
 		/* What was asked before is answered, what comes after not. */
 		fd = connection();
 		say(fd, "sender=a\n\nsender=later\n\n");
@@ -341,7 +345,7 @@ malformed(void **state)
 		hear(fd, "action=later\n\n");
 		hear(fd, NULL);
 		close(fd);
-		all_gone();
+		all_gone(clients);
 	}
 	assert_int_equal(ntaken, 2 * i);
 }
@@ -382,7 +386,7 @@ long_helo_hides_sasl(void **state)
 	say_long(fd, REQUEST_MAX - 4);
 	hear(fd, "action=long\n\n");
 	close(fd);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -394,7 +398,7 @@ unbounded_buffer(void **state)
 	say_long(fd, REQUEST_MAX + 1);
 	hear(fd, NULL);
 	close(fd);
-	all_gone();
+	all_gone(clients);
 	assert_int_equal(ntaken, 0);
 }
 
@@ -418,13 +422,14 @@ unbounded_buffers_together(void **state)
 			turn();
 		}
 		turn();
-		assert_true(client_count() <= BUFFERED / REQUEST_MAX + 1);
+		assert_true(client_count(clients) <=
+		    BUFFERED / REQUEST_MAX + 1);
 	}
 	hear(fd[0], NULL);
 	hear(fd[1], NULL);
 	for (i = 0; i < 6; i++)
 		close(fd[i]);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -450,7 +455,7 @@ slow_client(void **state)
 	ms = clock_between(begun, clock_mono()) / 1000000;
 	assert_true(ms >= REQUEST_MS - 10);
 	close(fd);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -462,7 +467,7 @@ idle_client(void **state)
 	char		 c;
 
 	(void)state;
-	client_set_idle(IDLE_MS);
+	client_set_idle(clients, IDLE_MS);
 	while (read(fd, &c, 1) == -1 && errno == EAGAIN) {
 		/* Who asks stays. */
 		last = clock_mono();
@@ -475,19 +480,19 @@ idle_client(void **state)
 	assert_true(clock_between(begun, clock_mono()) / 1000000 >=
 	    IDLE_MS - 1);
 	assert_int_equal(stats_get()->count[STATS_CLOSED_IDLE], before + 1);
-	assert_int_equal(client_count(), 1);
+	assert_int_equal(client_count(clients), 1);
 	/* One whose answer is due is not idle. */
 	say(busy, "sender=later\n\n");
 	await_request();
 	begun = clock_mono();
 	while (clock_between(begun, clock_mono()) / 1000000 < 2 * IDLE_MS)
 		turn();
-	assert_int_equal(client_count(), 1);
+	assert_int_equal(client_count(clients), 1);
 	answer_next();
 	hear(busy, "action=later\n\n");
 	close(fd);
 	close(busy);
-	all_gone();
+	all_gone(clients);
 }
 
 /* Fills the way back until an answer does not go out. */
@@ -515,7 +520,7 @@ never_reads(void **state)
 	say(other, "sender=b\n\n");
 	hear(other, "action=b\n\n");
 	/* Closed at its deadline; what it was told is whole answers. */
-	while (client_count() > 1) {
+	while (client_count(clients) > 1) {
 		assert_false(clock_passed(deadline, clock_mono()));
 		turn();
 	}
@@ -525,7 +530,7 @@ never_reads(void **state)
 	assert_true(got > 0 && got <= taken * strlen("action=a\n\n"));
 	close(fd);
 	close(other);
-	all_gone();
+	all_gone(clients);
 }
 
 /* It reads at last: every answer is there, in order, and it goes on. */
@@ -555,7 +560,7 @@ reads_late(void **state)
 	say(fd, "sender=b\n\n");
 	hear(fd, "action=b\n\n");
 	close(fd);
-	all_gone();
+	all_gone(clients);
 }
 
 /* Who sends many at once gets its turn, and so do the others. */
@@ -586,7 +591,7 @@ floods(void **state)
 		hear(fd, "action=a\n\n");
 	close(fd);
 	close(other);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -596,10 +601,10 @@ fd_exhaustion_kills_daemon(void **state)
 
 	(void)state;
 	for (i = 0; i < MOST; i++) {
-		assert_false(client_full());
+		assert_false(client_full(clients));
 		fd[i] = connection();
 	}
-	assert_true(client_full());
+	assert_true(client_full(clients));
 	/* The first is busy, the second asked last. */
 	say(fd[0], "sender=later\n\n");
 	say(fd[1], "sender=a\n\n");
@@ -607,26 +612,26 @@ fd_exhaustion_kills_daemon(void **state)
 	say(fd[2], "sen");
 	await_request();
 	turn();
-	assert_int_equal(client_make_room(2), 2);
-	assert_false(client_full());
+	assert_int_equal(client_make_room(clients, 2), 2);
+	assert_false(client_full(clients));
 	hear(fd[3], NULL);
 	hear(fd[4], NULL);
 	say(fd[5], "sender=b\n\n");
 	hear(fd[5], "action=b\n\n");
 	/* All that nobody waits for: who is in a request last of them. */
-	assert_int_equal(client_make_room(MOST - 4), MOST - 4);
+	assert_int_equal(client_make_room(clients, MOST - 4), MOST - 4);
 	hear(fd[1], NULL);
 	hear(fd[5], NULL);
 	silence(fd[2]);
-	assert_int_equal(client_make_room(MOST), 1);
+	assert_int_equal(client_make_room(clients, MOST), 1);
 	hear(fd[2], NULL);
-	assert_int_equal(client_make_room(1), 0);
-	assert_int_equal(client_count(), 1);
+	assert_int_equal(client_make_room(clients, 1), 0);
+	assert_int_equal(client_count(clients), 1);
 	answer_next();
 	hear(fd[0], "action=later\n\n");
 	for (i = 0; i < MOST; i++)
 		close(fd[i]);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -637,7 +642,7 @@ policy_back(void **state)
 	(void)state;
 	say(begun, "sen");
 	turn();
-	client_hold(true);
+	client_hold(clients, true);
 	say(fd, "sender=a\n\n");
 	say(begun, "der=b\n\n");
 	new = connection();
@@ -645,14 +650,14 @@ policy_back(void **state)
 	silence(fd);
 	silence(begun);
 	assert_int_equal(ntaken, 0);
-	client_hold(false);
+	client_hold(clients, false);
 	hear(fd, "action=a\n\n");
 	hear(begun, "action=b\n\n");
 	hear(new, "action=c\n\n");
 	close(fd);
 	close(begun);
 	close(new);
-	all_gone();
+	all_gone(clients);
 }
 
 /* What nobody would read is not waited for either. */
@@ -663,21 +668,21 @@ policy_back_for_long(void **state)
 	struct mono	held;
 
 	(void)state;
-	client_set_idle(IDLE_MS);
+	client_set_idle(clients, IDLE_MS);
 	say(fd, "sen");
 	say(slow, "sen");
 	turn();
 	loop_turn_end();
-	client_hold(true);
+	client_hold(clients, true);
 	held = clock_mono();
 	new = connection();
 	say(fd, "der=a\n\n");
 	say(new, "sender=b\n\n");
 	while (clock_between(held, clock_mono()) / 1000000 < 2 * REQUEST_MS)
 		turn();
-	assert_int_equal(client_count(), 3);
+	assert_int_equal(client_count(clients), 3);
 	loop_turn_end();
-	client_hold(false);
+	client_hold(clients, false);
 	hear(fd, "action=a\n\n");
 	hear(new, "action=b\n\n");
 	/* From now on the time runs again. */
@@ -685,7 +690,7 @@ policy_back_for_long(void **state)
 	close(fd);
 	close(slow);
 	close(new);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -699,14 +704,14 @@ names(void **state)
 	assert_int_equal(addr_parse(&peer.addr, "2001:db8::1", 11), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 	    fd), 0);
-	client_new(fd[0], &peer);
+	client_add(clients, fd[0], &peer);
 	say(fd[1], "sender=later\n\n");
 	await_request();
 	assert_string_equal(client_name(waiting[0], text, sizeof(text)),
 	    "[2001:db8::1]:4711");
 	answer_next();
 	close(fd[1]);
-	all_gone();
+	all_gone(clients);
 }
 
 /* The last test: there is no way back. */
@@ -727,11 +732,11 @@ stop(void **state)
 	await_request();
 	/* It came just before the end, and nobody has looked yet. */
 	say(fd[3], "sender=c\n\n");
-	client_stop();
+	client_stop(clients);
 	hear(fd[2], NULL);
 	hear(fd[3], "action=c\n\n");
 	hear(fd[3], NULL);
-	assert_int_equal(client_count(), 4);
+	assert_int_equal(client_count(clients), 4);
 	silence(fd[0]);
 	/* What is whole and here is answered too. */
 	answer_next();
@@ -745,7 +750,7 @@ stop(void **state)
 	hear(fd[4], "action=e\n\n");
 	hear(fd[4], NULL);
 	hear(fd[5], NULL);
-	assert_int_equal(client_count(), 0);
+	assert_int_equal(client_count(clients), 0);
 	for (i = 0; i < 6; i++)
 		close(fd[i]);
 	i = connection();

@@ -33,13 +33,15 @@
 
 #define MOST		60
 
+static struct clients		*clients;
 static char			 directory[] = "/tmp/listen.XXXXXX";
 static struct sockaddr_un	 unix_address;
 static struct sockaddr_in	 inet_address;
 
 static void
-on_request(struct client *c, const struct request *req)
+on_request(void *arg, struct client *c, const struct request *req)
 {
+	(void)arg;
 	(void)req;
 	client_answer(c, "action=dunno\n\n", 14);
 }
@@ -76,9 +78,10 @@ set_up(void **state)
 	log_open("test", LOG_TO_SYSLOG, -1, false);
 	if (event_init() == NULL || mkdtemp(directory) == NULL)
 		return -1;
-	client_init(maillog_new(events_new()), on_request, &bounds);
-	client_set_idle(PATIENCE_S * 2000);
-	listen_init(NULL);
+	clients = client_new(maillog_new(events_new()), on_request, NULL,
+	    &bounds);
+	client_set_idle(clients, PATIENCE_S * 2000);
+	listen_init(clients, NULL);
 	unix_address.sun_family = AF_UNIX;
 	snprintf(unix_address.sun_path, sizeof(unix_address.sun_path), "%s/s",
 	    directory);
@@ -149,10 +152,10 @@ serves_both(void **state)
 	tcp = connected(AF_INET);
 	assert_true(is_served(local));
 	assert_true(is_served(tcp));
-	assert_int_equal(client_count(), 2);
+	assert_int_equal(client_count(clients), 2);
 	close(local);
 	close(tcp);
-	all_gone();
+	all_gone(clients);
 }
 
 /* All that wait come in with one turn. */
@@ -165,10 +168,10 @@ listen_backlog_EAGAIN(void **state)
 	for (i = 0; i < MOST - 10; i++)
 		fd[i] = connected(AF_UNIX);
 	turn();
-	assert_int_equal(client_count(), MOST - 10);
+	assert_int_equal(client_count(clients), MOST - 10);
 	for (i = 0; i < MOST - 10; i++)
 		close(fd[i]);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -200,7 +203,7 @@ allowed(void **state)
 	assert_true(is_served(fd));
 	close(fd);
 	listen_allow(NULL);
-	all_gone();
+	all_gone(clients);
 }
 
 /* More than there may be: the first ones go, the last ones are served. */
@@ -213,14 +216,14 @@ more_than_may_be(void **state)
 	for (i = 0; i < n; i++) {
 		fd[i] = connected(AF_UNIX);
 		turn();
-		assert_true(client_count() <= MOST);
+		assert_true(client_count(clients) <= MOST);
 	}
 	assert_true(is_served(fd[n - 1]));
 	assert_true(is_served(fd[n - 2]));
 	assert_false(is_served(fd[0]));
 	for (i = 0; i < n; i++)
 		close(fd[i]);
-	all_gone();
+	all_gone(clients);
 }
 
 /* The same when the system has no descriptor left. */
@@ -242,11 +245,11 @@ fd_exhaustion_kills_daemon(void **state)
 	for (i = 0; i < 50; i++)
 		turn();
 	/* Nobody goes as long as nobody else waits. */
-	assert_int_equal(client_count(), 10);
+	assert_int_equal(client_count(clients), 10);
 	assert_true(is_served(last));
 	/* No room to be made: it waits until there is. */
-	(void)client_make_room(MOST);
-	assert_int_equal(client_count(), 0);
+	(void)client_make_room(clients, MOST);
+	assert_int_equal(client_count(clients), 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	for (i = 0; i < 30; i++)
 		close(fd[i]);
@@ -255,12 +258,12 @@ fd_exhaustion_kills_daemon(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	for (i = 0; i < 20; i++) {
 		turn();
-		assert_int_equal(client_count(), 0);
+		assert_int_equal(client_count(clients), 0);
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_true(is_served(last));
 	close(last);
-	all_gone();
+	all_gone(clients);
 }
 
 static void
@@ -292,7 +295,7 @@ sockets_come_and_go(void **state)
 	listen_stop();
 	assert_true(is_served(fd));
 	close(fd);
-	all_gone();
+	all_gone(clients);
 }
 
 #define TEST(name)	cmocka_unit_test(name)

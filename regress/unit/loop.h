@@ -37,11 +37,11 @@ turn(void)
 
 /* Waits until no client is connected. */
 static inline void
-all_gone(void)
+all_gone(const struct clients *clients)
 {
 	struct mono	deadline = clock_after(clock_mono(), PATIENCE_S * 1000);
 
-	while (client_count() > 0) {
+	while (client_count(clients) > 0) {
 		assert_false(clock_passed(deadline, clock_mono()));
 		turn();
 	}

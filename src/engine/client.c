@@ -45,6 +45,7 @@ enum client_where {
  */
 struct client {
 	TAILQ_ENTRY(client)	 entry;
+	struct clients		*all;
 	enum client_where	 where;
 	struct mono		 since;		/* when it entered the list */
 	int			 fd;
@@ -66,14 +67,15 @@ struct client {
 
 TAILQ_HEAD(client_list, client);
 
-static struct {
+struct clients {
 	struct client_list	 list[LIST__MAX];
 	int64_t			 ms[LIST_TIMED];
 	size_t			 most;
 	size_t			 most_buffered;
 	struct maillog		*maillog;
-	void			(*request)(struct client *,
+	void			(*request)(void *, struct client *,
 				    const struct request *);
+	void			*arg;
 	size_t			 count;
 	size_t			 buffered;	/* bytes in buffers */
 	bool			 stopping;
@@ -84,7 +86,7 @@ static struct {
 	struct event		 timer;
 	struct event		 again;
 	char			 shared[REQUEST_MAX];	/* for one read(2) */
-} clients;
+};
 
 /* --- lists and deadlines --- */
 
@@ -93,12 +95,12 @@ static struct {
  * set for the next deadline.
  */
 static void
-set_timer(struct mono deadline)
+set_timer(struct clients *all, struct mono deadline)
 {
 	struct timeval	tv;
 	int		ms;
 
-	if (clients.timing && clients.timed.ns <= deadline.ns)
+	if (all->timing && all->timed.ns <= deadline.ns)
 		return;
 	/*
 	 * libevent's clock is coarse: firing slightly late is better than
@@ -109,15 +111,15 @@ set_timer(struct mono deadline)
 	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
 	if (ms % 1000 < 990)
 		tv.tv_usec += 10000;
-	evtimer_add(&clients.timer, &tv);
-	clients.timed = deadline;
-	clients.timing = true;
+	evtimer_add(&all->timer, &tv);
+	all->timed = deadline;
+	all->timing = true;
 }
 
 static struct mono
 deadline_of(const struct client *c)
 {
-	return clock_after(c->since, clients.ms[c->where]);
+	return clock_after(c->since, c->all->ms[c->where]);
 }
 
 /*
@@ -127,17 +129,19 @@ deadline_of(const struct client *c)
 static void
 move_to_list(struct client *c, enum client_where where, bool restart)
 {
+	struct clients	*all = c->all;
+
 	if (c->where == where && !restart)
 		return;
 	if (c->where != LIST_NONE)
-		TAILQ_REMOVE(&clients.list[c->where], c, entry);
+		TAILQ_REMOVE(&all->list[c->where], c, entry);
 	c->where = where;
 	if (where == LIST_NONE)
 		return;
 	c->since = loop_now();
-	TAILQ_INSERT_TAIL(&clients.list[where], c, entry);
+	TAILQ_INSERT_TAIL(&all->list[where], c, entry);
 	if (where < LIST_TIMED)
-		set_timer(deadline_of(c));
+		set_timer(all, deadline_of(c));
 }
 
 /* --- buffers --- */
@@ -145,7 +149,7 @@ move_to_list(struct client *c, enum client_where where, bool restart)
 static void
 buffer_release(struct client *c)
 {
-	clients.buffered -= c->size;
+	c->all->buffered -= c->size;
 	free(c->in);
 	c->in = NULL;
 	c->size = c->start = c->end = 0;
@@ -168,7 +172,7 @@ buffer_room(struct client *c, size_t more)
 	while (size < c->end + more && size < REQUEST_MAX)
 		size *= 2;
 	c->in = alloc_resize(c->in, size, 1);
-	clients.buffered += size - c->size;
+	c->all->buffered += size - c->size;
 	c->size = size;
 }
 
@@ -177,6 +181,7 @@ buffer_room(struct client *c, size_t more)
 static void
 close_client(struct client *c)
 {
+	c->all->count--;
 	move_to_list(c, LIST_NONE, false);
 	event_del(&c->readable);
 	event_del(&c->writable);
@@ -184,7 +189,6 @@ close_client(struct client *c)
 	buffer_release(c);
 	str_clear(&c->out);
 	free(c);
-	clients.count--;
 }
 
 /* --- requests --- */
@@ -232,7 +236,7 @@ take_requests(struct client *c, const char *bytes, size_t len, bool *more)
 		used = n == 0 ? 0 : request_parse(&req, bytes + at, n, &reason);
 		if (used == 0) {
 			stats_add(STATS_MALFORMED, 1);
-			maillog_malformed(clients.maillog, client_name(c, name,
+			maillog_malformed(c->all->maillog, client_name(c, name,
 			    sizeof(name)), reason, bytes + at,
 			    n > 0 ? n : len - at);
 			c->state = CLIENT_ENDED;
@@ -241,7 +245,7 @@ take_requests(struct client *c, const char *bytes, size_t len, bool *more)
 		at += used;
 		c->requested = true;
 		c->state = CLIENT_WAITING;
-		clients.request(c, &req);
+		c->all->request(c->all->arg, c, &req);
 	}
 	return at;
 }
@@ -250,8 +254,9 @@ take_requests(struct client *c, const char *bytes, size_t len, bool *more)
 static void
 place_client(struct client *c, bool progress, bool more)
 {
-	static const struct timeval	at_once = { 0, 0 };
-	bool				begun = c->end > c->start;
+	static const struct timeval	 at_once = { 0, 0 };
+	struct clients			*all = c->all;
+	bool				 begun = c->end > c->start;
 
 	switch (c->state) {
 	case CLIENT_ENDED:
@@ -268,21 +273,21 @@ place_client(struct client *c, bool progress, bool more)
 		if (more) {
 			(void)set_reading(c, false);
 			move_to_list(c, LIST_AGAIN, true);
-			evtimer_add(&clients.again, &at_once);
+			evtimer_add(&all->again, &at_once);
 			return;
 		}
-		if (clients.stopping && c->requested && !begun) {
+		if (all->stopping && c->requested && !begun) {
 			close_client(c);
 			return;
 		}
 		/* The deadline of a request counts from its first byte. */
 		move_to_list(c, begun ? LIST_BEGUN : LIST_IDLE,
 		    !begun || progress);
-		if (!set_reading(c, !clients.holding))
+		if (!set_reading(c, !all->holding))
 			close_client(c);
 		/* The oldest incomplete requests make room for others. */
-		while (clients.buffered > clients.most_buffered &&
-		    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL) {
+		while (all->buffered > all->most_buffered &&
+		    (c = TAILQ_FIRST(&all->list[LIST_BEGUN])) != NULL) {
 			stats_add(STATS_CLOSED_SLOW, 1);
 			close_client(c);
 		}
@@ -322,13 +327,13 @@ static void
 on_readable(int fd, short what, void *arg)
 {
 	struct client	*c = arg;
-	char		*at = clients.shared;
-	size_t		 size = sizeof(clients.shared);
+	char		*at = c->all->shared;
+	size_t		 size = sizeof(c->all->shared);
 	ssize_t		 n;
 
 	(void)what;
 	/* An answer or the client's end is due, or all clients are held. */
-	if (c->state != CLIENT_READY || clients.holding) {
+	if (c->state != CLIENT_READY || c->all->holding) {
 		(void)set_reading(c, false);
 		return;
 	}
@@ -416,16 +421,16 @@ on_writable(int fd, short what, void *arg)
 static void
 on_again(int fd, short what, void *arg)
 {
+	struct clients	*all = arg;
 	struct client	*c;
-	struct client	*last = TAILQ_LAST(&clients.list[LIST_AGAIN],
+	struct client	*last = TAILQ_LAST(&all->list[LIST_AGAIN],
 			    client_list);
 	bool		 end = last == NULL;
 
 	(void)fd;
 	(void)what;
-	(void)arg;
 	while (!end) {
-		c = TAILQ_FIRST(&clients.list[LIST_AGAIN]);
+		c = TAILQ_FIRST(&all->list[LIST_AGAIN]);
 		end = c == last;
 		process_input(c, NULL, 0);
 	}
@@ -434,67 +439,71 @@ on_again(int fd, short what, void *arg)
 static void
 on_timer(int fd, short what, void *arg)
 {
+	struct clients	*all = arg;
 	struct client	*c;
 	int		 i;
 
 	(void)fd;
 	(void)what;
-	(void)arg;
-	clients.timing = false;
-	for (i = clients.holding ? LIST_WRITING : 0; i < LIST_TIMED; i++) {
-		while ((c = TAILQ_FIRST(&clients.list[i])) != NULL &&
+	all->timing = false;
+	for (i = all->holding ? LIST_WRITING : 0; i < LIST_TIMED; i++) {
+		while ((c = TAILQ_FIRST(&all->list[i])) != NULL &&
 		    clock_passed(deadline_of(c), loop_now())) {
 			stats_add(i == LIST_IDLE ? STATS_CLOSED_IDLE :
 			    STATS_CLOSED_SLOW, 1);
 			close_client(c);
 		}
 		if (c != NULL)
-			set_timer(deadline_of(c));
+			set_timer(all, deadline_of(c));
 	}
 }
 
-void
-client_init(struct maillog *maillog,
-    void (*request)(struct client *, const struct request *),
-    const struct client_bounds *bounds)
+struct clients *
+client_new(struct maillog *maillog,
+    void (*request)(void *, struct client *, const struct request *),
+    void *arg, const struct client_bounds *bounds)
 {
-	int	i;
+	struct clients	*all = alloc_zero(1, sizeof(*all));
+	int		 i;
 
 	for (i = 0; i < LIST__MAX; i++)
-		TAILQ_INIT(&clients.list[i]);
-	clients.ms[LIST_BEGUN] = bounds->request_ms;
-	clients.ms[LIST_WRITING] = bounds->answer_ms;
-	clients.most = bounds->most;
-	clients.most_buffered = bounds->buffered;
-	clients.maillog = maillog;
-	clients.request = request;
-	evtimer_set(&clients.timer, on_timer, NULL);
-	evtimer_set(&clients.again, on_again, NULL);
+		TAILQ_INIT(&all->list[i]);
+	all->ms[LIST_BEGUN] = bounds->request_ms;
+	all->ms[LIST_WRITING] = bounds->answer_ms;
+	all->most = bounds->most;
+	all->most_buffered = bounds->buffered;
+	all->maillog = maillog;
+	all->request = request;
+	all->arg = arg;
+	evtimer_set(&all->timer, on_timer, all);
+	evtimer_set(&all->again, on_again, all);
+	return all;
 }
 
 void
-client_set_idle(int64_t idle_ms)
+client_set_idle(struct clients *all, int64_t idle_ms)
 {
 	struct client	*c;
 
-	clients.ms[LIST_IDLE] = idle_ms;
-	if ((c = TAILQ_FIRST(&clients.list[LIST_IDLE])) != NULL)
-		set_timer(deadline_of(c));
+	all->ms[LIST_IDLE] = idle_ms;
+	if ((c = TAILQ_FIRST(&all->list[LIST_IDLE])) != NULL)
+		set_timer(all, deadline_of(c));
 }
 
 void
-client_new(int fd, const struct client_peer *peer)
+client_add(struct clients *all, int fd, const struct client_peer *peer)
 {
 	struct client	*c;
 
 	c = alloc_zero(1, sizeof(*c));
+	c->all = all;
 	c->fd = fd;
 	c->peer = *peer;
 	c->where = LIST_NONE;
 	str_init(&c->out);
 	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_set(&c->writable, fd, EV_WRITE, on_writable, c);
-	clients.count++;
+	all->count++;
 	stats_add(STATS_CONNECTED, 1);
 	place_client(c, false, false);
 }
@@ -513,19 +522,19 @@ client_name(const struct client *c, char *dst, size_t size)
 }
 
 size_t
-client_count(void)
+client_count(const struct clients *all)
 {
-	return clients.count;
+	return all->count;
 }
 
 bool
-client_full(void)
+client_full(const struct clients *all)
 {
-	return clients.count >= clients.most;
+	return all->count >= all->most;
 }
 
 size_t
-client_make_room(size_t n)
+client_make_room(struct clients *all, size_t n)
 {
 	static const enum client_where	order[] = {
 		LIST_IDLE, LIST_BEGUN, LIST_WRITING
@@ -535,7 +544,7 @@ client_make_room(size_t n)
 
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		while (closed < n &&
-		    (c = TAILQ_FIRST(&clients.list[order[i]])) != NULL) {
+		    (c = TAILQ_FIRST(&all->list[order[i]])) != NULL) {
 			stats_add(i == 0 ? STATS_CLOSED_IDLE :
 			    STATS_CLOSED_SLOW, 1);
 			close_client(c);
@@ -545,55 +554,55 @@ client_make_room(size_t n)
 }
 
 void
-client_stop(void)
+client_stop(struct clients *all)
 {
 	struct client	*c, *next;
 	int		 i;
 
-	clients.stopping = true;
-	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
+	all->stopping = true;
+	for (c = TAILQ_FIRST(&all->list[LIST_IDLE]); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		on_readable(c->fd, EV_READ, c);
 	}
-	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
+	for (c = TAILQ_FIRST(&all->list[LIST_IDLE]); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (c->requested)
 			close_client(c);
 	}
 	/* Those that have just come or begun a request get STOP_MS for it. */
 	for (i = LIST_IDLE; i <= LIST_BEGUN; i++) {
-		if (clients.ms[i] > STOP_MS)
-			clients.ms[i] = STOP_MS;
-		if ((c = TAILQ_FIRST(&clients.list[i])) != NULL)
-			set_timer(deadline_of(c));
+		if (all->ms[i] > STOP_MS)
+			all->ms[i] = STOP_MS;
+		if ((c = TAILQ_FIRST(&all->list[i])) != NULL)
+			set_timer(all, deadline_of(c));
 	}
 }
 
 void
-client_hold(bool hold)
+client_hold(struct clients *all, bool hold)
 {
 	struct client	*c;
 	struct mono	 now;
 	int64_t		 from;
 	int		 i;
 
-	if (clients.holding == hold)
+	if (all->holding == hold)
 		return;
 	now = loop_now();
-	clients.holding = hold;
+	all->holding = hold;
 	if (hold) {
-		clients.since = now;
+		all->since = now;
 		return;
 	}
 	for (i = LIST_IDLE; i <= LIST_BEGUN; i++) {
 		/* The time that a client was held does not count. */
-		TAILQ_FOREACH(c, &clients.list[i], entry) {
-			from = c->since.ns > clients.since.ns ? c->since.ns :
-			    clients.since.ns;
+		TAILQ_FOREACH(c, &all->list[i], entry) {
+			from = c->since.ns > all->since.ns ? c->since.ns :
+			    all->since.ns;
 			c->since.ns += now.ns - from;
 			(void)set_reading(c, true);
 		}
-		if ((c = TAILQ_FIRST(&clients.list[i])) != NULL)
-			set_timer(deadline_of(c));
+		if ((c = TAILQ_FIRST(&all->list[i])) != NULL)
+			set_timer(all, deadline_of(c));
 	}
 }

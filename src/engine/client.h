@@ -15,6 +15,7 @@
  * does not read its answer has a deadline. An idle client is closed after the
  * idle time, or earlier if its place is needed.
  */
+struct clients;
 struct client;
 
 struct client_peer {
@@ -30,18 +31,19 @@ struct client_bounds {
 };
 
 /*
- * `request` is called for every complete, well-formed request. It calls
- * client_answer, then or later. The request is valid until it returns.
+ * `request` is called with `arg` for every complete, well-formed request. It
+ * calls client_answer, then or later. The request is valid until it returns.
  */
-void	client_init(struct maillog *,
-	    void (*request)(struct client *, const struct request *),
-	    const struct client_bounds *);
+struct clients	*client_new(struct maillog *,
+		    void (*request)(void *arg, struct client *,
+		    const struct request *), void *arg,
+		    const struct client_bounds *);
 
 /* Sets for how long a client may be idle between two requests. */
-void	client_set_idle(int64_t idle_ms);
+void	client_set_idle(struct clients *, int64_t idle_ms);
 
 /* Takes over a connected, non-blocking socket. */
-void	client_new(int fd, const struct client_peer *);
+void	client_add(struct clients *, int fd, const struct client_peer *);
 
 /*
  * Sends an answer, in one write if the socket accepts all of it, and goes on to
@@ -53,27 +55,27 @@ void	client_answer(struct client *, const char *, size_t);
 #define CLIENT_NAME_MAX		(ADDR_TEXT_MAX + 16)
 const char	*client_name(const struct client *, char *, size_t);
 
-size_t	client_count(void);
-bool	client_full(void);
+size_t	client_count(const struct clients *);
+bool	client_full(const struct clients *);
 
 /*
  * Closes up to `n` clients without a request in flight: first those that are
  * idle longest, then those that have been sending a request longest, then those
  * that have not read their answer longest. Returns how many.
  */
-size_t	client_make_room(size_t n);
+size_t	client_make_room(struct clients *, size_t n);
 
 /*
  * Stops accepting requests: answers those that were received, then closes their
  * clients. A client that has just connected or begun a request has half a
  * second to complete it.
  */
-void	client_stop(void);
+void	client_stop(struct clients *);
 
 /*
  * While held, requests stay unread in the sockets, and only a client that does
  * not read its answer is closed: for the others the time stands still.
  */
-void	client_hold(bool);
+void	client_hold(struct clients *, bool);
 
 #endif

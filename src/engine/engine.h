@@ -1,6 +1,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "engine/client.h"
 #include "engine/events.h"
 #include "engine/maillog.h"
 #include "engine/memory.h"
@@ -17,6 +18,7 @@ struct scan_queue;
 struct engine {
 	struct followers	*followers;
 	struct maillog		*maillog;
+	struct clients		*clients;
 	struct policy		*policy;	/* the settings in force */
 	/* NULL unless db_error_action is "memory". */
 	struct memory		*memory;

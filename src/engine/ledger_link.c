@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "engine/blocks.h"
-#include "engine/client.h"
 #include "engine/ledger_link.h"
 #include "engine/locks.h"
 #include "engine/pending.h"
@@ -20,6 +19,7 @@
 
 static struct {
 	struct channel	*channel;
+	struct clients	*clients;
 	int		(*answer)(const struct message *);
 	void		(*late)(uint64_t, const struct msg_verdict *);
 	struct channel	*parent;
@@ -180,7 +180,7 @@ ledger_link_flush(void)
 	size_t	queued;
 	int	written;
 
-	client_hold(pending_full());
+	client_hold(ledger.clients, pending_full());
 	ledger.fed = 0;
 	while (ledger.channel != NULL && !ledger.blocked) {
 		/*
@@ -214,9 +214,10 @@ ledger_feed(void)
 }
 
 void
-ledger_init(int (*answer)(const struct message *),
+ledger_init(struct clients *clients, int (*answer)(const struct message *),
     void (*late)(uint64_t, const struct msg_verdict *), struct channel *parent)
 {
+	ledger.clients = clients;
 	ledger.answer = answer;
 	ledger.late = late;
 	ledger.parent = parent;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/client.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
 
@@ -18,7 +19,7 @@
  * a verdict whose request was answered without it. The parent is told of a
  * ledger that breaks the rules of its channel.
  */
-void	ledger_init(int (*answer)(const struct message *),
+void	ledger_init(struct clients *, int (*answer)(const struct message *),
 	    void (*late)(uint64_t request, const struct msg_verdict *),
 	    struct channel *parent);
 

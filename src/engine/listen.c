@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/client.h"
 #include "engine/control/control.h"
 #include "engine/identity.h"
 #include "engine/listen.h"
@@ -33,6 +32,7 @@ struct listener {
 
 static struct {
 	TAILQ_HEAD(, listener)		 list;
+	struct clients			*clients;
 	struct controls			*controls;
 	const struct settings_networks	*allowed;
 	bool				 paused;
@@ -75,7 +75,7 @@ pause_accepting(const char *why)
 
 	if (log_allowed(&limit, 60, &suppressed))
 		log_warning("accept: %s: clients have to wait (%zu connected)",
-		    why, client_count());
+		    why, client_count(listeners.clients));
 	if (listeners.paused)
 		return;
 	listeners.paused = true;
@@ -91,13 +91,14 @@ make_room(const char *why)
 	unsigned int		suppressed;
 	size_t			closed;
 
-	if ((closed = client_make_room(ROOM)) == 0) {
+	if ((closed = client_make_room(listeners.clients, ROOM)) == 0) {
 		pause_accepting(why);
 		return false;
 	}
 	if (log_allowed(&limit, 60, &suppressed))
 		log_warning("accept: %s: the clients that are longest idle are "
-		    "closed (%zu connected)", why, client_count());
+		    "closed (%zu connected)", why,
+		    client_count(listeners.clients));
 	return true;
 }
 
@@ -157,7 +158,7 @@ add_connection(const struct listener *l, int fd,
 	if (l->about.kind == LISTENER_TCP && !is_allowed(&peer))
 		close(fd);
 	else
-		client_new(fd, &peer);
+		client_add(listeners.clients, fd, &peer);
 }
 
 static void
@@ -171,7 +172,7 @@ on_readable(int lfd, short what, void *arg)
 
 	(void)what;
 	for (n = 0; n < ACCEPT_MOST; n++) {
-		if (!is_control(l) && client_full() &&
+		if (!is_control(l) && client_full(listeners.clients) &&
 		    (!waits ||
 		    !make_room("as many clients as there may be")))
 			return;
@@ -260,8 +261,9 @@ listen_stop(void)
 }
 
 void
-listen_init(struct controls *controls)
+listen_init(struct clients *clients, struct controls *controls)
 {
+	listeners.clients = clients;
 	listeners.controls = controls;
 	TAILQ_INIT(&listeners.list);
 	evtimer_set(&listeners.resume, on_resume, NULL);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "engine/client.h"
 #include "ipc/message.h"
 
 struct controls;
@@ -13,7 +14,7 @@ struct controls;
  * connections of a socket, since Postfix gets an error if the queue is full. If
  * descriptors run out, clients without a request in flight are closed.
  */
-void	listen_init(struct controls *);
+void	listen_init(struct clients *, struct controls *);
 
 /*
  * The networks that may connect by TCP; if empty, every host. They stay the

@@ -65,7 +65,7 @@ use_settings(struct settings *fresh)
 	maillog_stages_afresh(engine.maillog);
 	refusal_use(fresh);
 	listen_allow(&fresh->allowed_clients);
-	client_set_idle((int64_t)fresh->delay_to_close * 1000);
+	client_set_idle(engine.clients, (int64_t)fresh->delay_to_close * 1000);
 	if (!engine.policy->memory) {
 		memory_free(engine.memory);
 		engine.memory = NULL;
@@ -103,7 +103,7 @@ stop_engine(void)
 	run.stopping = true;
 	listen_stop();
 	control_stop(engine.controls);
-	client_stop();
+	client_stop(engine.clients);
 	refusal_settle();
 	/* Tries once more, even if the database failed before. */
 	replay_soon();
@@ -262,15 +262,16 @@ init_engine(void)
 	engine.maillog = maillog_new(engine.followers);
 	refusal_init();
 	respond_init(&engine);
-	client_init(engine.maillog, respond_on_request, &bounds);
+	engine.clients = client_new(engine.maillog, respond_on_request, NULL,
+	    &bounds);
 	/* If the parent is root, the socket belongs to root. */
 	engine.controls = control_new(&engine, start->identity.drop ? 0 :
 	    geteuid(), start->parent, command_find);
 	engine.scan_queue = scan_queue_new(engine.controls);
-	listen_init(engine.controls);
+	listen_init(engine.clients, engine.controls);
 	blocks_init();
 	pending_init(respond_on_verdict);
-	ledger_init(on_ledger, respond_on_late, start->parent);
+	ledger_init(engine.clients, on_ledger, respond_on_late, start->parent);
 	use_settings(start->settings);
 	start->settings = NULL;
 	evtimer_set(&run.stop, on_stop_timer, NULL);
@@ -307,7 +308,8 @@ main(void)
 			pending_give_up();
 		if (channel_queued(run.start.parent) > 0)
 			(void)channel_flush(run.start.parent);
-		if (run.stopping && client_count() == 0 && !replay_busy())
+		if (run.stopping && client_count(engine.clients) == 0 &&
+		    !replay_busy())
 			run.done = true;
 		loop_turn_end();
 	}

@@ -64,7 +64,7 @@ answer_passed(struct client *client, const struct policy *policy)
 /* --- requests --- */
 
 void
-respond_on_request(struct client *client, const struct request *req)
+respond_on_request(void *arg, struct client *client, const struct request *req)
 {
 	struct applied		*a = &respond.applied;
 	struct policy		*policy = respond.engine->policy;
@@ -75,6 +75,7 @@ respond_on_request(struct client *client, const struct request *req)
 	bool			 fresh, own;
 	size_t			 i;
 
+	(void)arg;
 	stats_add(STATS_REQUESTS, 1);
 	/*
 	 * The ledger checks if the engine's list of blocks is not fresh, or if

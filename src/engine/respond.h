@@ -16,8 +16,8 @@ void	respond_init(const struct engine *);
 /* Sets the settings, which stay the caller's. */
 void	respond_use(const struct settings *);
 
-/* For client_init, pending_init and ledger_init. */
-void	respond_on_request(struct client *, const struct request *);
+/* For client_new, pending_init and ledger_init. */
+void	respond_on_request(void *, struct client *, const struct request *);
 void	respond_on_verdict(struct pending *, const struct msg_verdict *);
 void	respond_on_late(uint64_t request, const struct msg_verdict *);
 

@@ -35,7 +35,7 @@ status_end(struct control *c, const char *state, const char *database,
 	reply_text(out, "database", state);
 	reply_text(out, "backend", database);
 	reply_text(out, "fault", fault);
-	reply_number(out, "clients", (int64_t)client_count());
+	reply_number(out, "clients", (int64_t)client_count(c->engine->clients));
 	reply_number(out, "waiting", (int64_t)pending_count());
 	reply_number(out, "to_record", (int64_t)replay_count());
 	reply_end(out);

@@ -164,15 +164,16 @@ put_gauge(struct str *out, const char *name, uint64_t value,
 }
 
 static void
-put_engine(struct str *out)
+put_engine(struct control *c)
 {
 	const struct stats	*s = stats_get();
+	struct str		*out = &c->answer;
 	size_t			 i;
 
 	/* No "info": node_exporter knows only the types of the older format. */
 	put_family(out, "build_info", "gauge", "", "The version that runs.");
 	put_sample(out, "build_info", "", "version", VERSION, 1);
-	put_gauge(out, "clients", client_count(), "",
+	put_gauge(out, "clients", client_count(c->engine->clients), "",
 	    "Clients that are connected.");
 	put_gauge(out, "waiting_requests", pending_count(), "",
 	    "Requests that wait for the database.");
@@ -256,7 +257,7 @@ metrics_on_state(struct control *c, const struct msg_state *m)
 {
 	struct str	*out = &c->answer;
 
-	put_engine(out);
+	put_engine(c);
 	put_gauge(out, "generation", m->generation, "",
 	    "Rises with each configuration that is put in force.");
 	put_gauge(out, "reload_successful", !m->reload_failed, "",
@@ -296,7 +297,7 @@ metrics_on_timeout(struct control *c)
 {
 	/* Not even the parent has answered. */
 	if (c->answer.len == 0)
-		put_engine(&c->answer);
+		put_engine(c);
 	put_database(c, false, "no answer", "");
 	control_end(c);
 }
