@@ -12,7 +12,8 @@
 
 #define NOW	INT64_C(1700000000)
 
-static struct mono	now = { INT64_C(1000000000000) };
+static struct blocks	*blocks;
+static struct mono	 now = { INT64_C(1000000000000) };
 
 /* --- the ledger --- */
 
@@ -28,7 +29,7 @@ tell(enum message_type type, const struct str *payload)
 		m.payload = (const uint8_t *)payload->data;
 		m.len = payload->len;
 	}
-	return blocks_message(&m, now);
+	return blocks_message(blocks, &m, now);
 }
 
 static void
@@ -82,11 +83,11 @@ blocked(const struct settings *s, const char *text, bool by_charge)
 
 	assert_true(request_parse(&req, text, strlen(text), &reason) > 0);
 	if (by_charge) {
-		blocks_subject(&charge, s, &req);
+		blocks_subject(blocks, &charge, s, &req);
 		assert_true(charge.subject);
-		o = blocks_check_charge(&charge, NOW);
+		o = blocks_check_charge(blocks, &charge, NOW);
 	} else
-		o = blocks_check(s, &req, NOW);
+		o = blocks_check(blocks, s, &req, NOW);
 	if (o == NULL)
 		return "";
 	memcpy(id, o->id, o->idlen);
@@ -98,7 +99,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	blocks_init();
+	blocks = blocks_new();
 	return 0;
 }
 
@@ -109,17 +110,17 @@ nothing_is_blocked_without_a_list(void **state)
 	struct settings	*s = settings_of("");
 
 	(void)state;
-	assert_false(blocks_known());
-	assert_false(blocks_fresh(now, clock_wall()));
+	assert_false(blocks_known(blocks));
+	assert_false(blocks_fresh(blocks, now, clock_wall()));
 	assert_string_equal(blocked(s, "sasl_username=bob\n\n", false), "");
 	/* A list that is not at its end is none. */
 	assert_int_equal(tell(MSG_OVERRIDES_BEGIN, NULL), 0);
 	part("login:bob", 9, OVERRIDE_FOREVER);
-	assert_false(blocks_known());
+	assert_false(blocks_known(blocks));
 	assert_string_equal(blocked(s, "sasl_username=bob\n\n", false), "");
 	assert_int_equal(tell(MSG_OVERRIDES_END, NULL), 0);
-	assert_true(blocks_known());
-	assert_true(blocks_fresh(now, clock_wall()));
+	assert_true(blocks_known(blocks));
+	assert_true(blocks_fresh(blocks, now, clock_wall()));
 	assert_string_equal(blocked(s, "sasl_username=bob\n\n", false),
 	    "login:bob");
 	settings_free(s);
@@ -133,21 +134,21 @@ a_new_list_replaces_the_old_one(void **state)
 
 	(void)state;
 	list(s, two, 2);
-	assert_int_equal(override_list_count(blocks_list(), OVERRIDE_BLOCK),
-	    2);
+	assert_int_equal(override_list_count(blocks_list(blocks),
+	    OVERRIDE_BLOCK), 2);
 	/* Not by a clock that was set back. */
-	assert_false(blocks_fresh(now, 1));
+	assert_false(blocks_fresh(blocks, now, 1));
 	/* Known for long, and not fresh for much longer than a second. */
 	now.ns += INT64_C(1000000000);
-	assert_true(blocks_fresh(now, clock_wall()));
+	assert_true(blocks_fresh(blocks, now, clock_wall()));
 	now.ns += INT64_C(1000000000);
-	assert_false(blocks_fresh(now, clock_wall()));
-	assert_true(blocks_known());
+	assert_false(blocks_fresh(blocks, now, clock_wall()));
+	assert_true(blocks_known(blocks));
 	/* A change, and an end that says that nothing else did change. */
 	part("login:zoe", 9, OVERRIDE_FOREVER);
 	part("login:bob", 9, 0);
 	assert_int_equal(tell(MSG_OVERRIDES_END, NULL), 0);
-	assert_true(blocks_fresh(now, clock_wall()));
+	assert_true(blocks_fresh(blocks, now, clock_wall()));
 	assert_string_equal(blocked(s, "sasl_username=bob\n\n", false), "");
 	assert_string_equal(blocked(s, "sasl_username=eve\n\n", false),
 	    "login:eve");
@@ -312,7 +313,7 @@ of_id(const struct settings *s, const char *what)
 	static char		 id[OVERRIDE_ID_MAX + 1];
 	const struct override	*o;
 
-	o = blocks_of_id(s, OVERRIDE_BLOCK, what, strlen(what), NOW);
+	o = blocks_of_id(blocks, s, OVERRIDE_BLOCK, what, strlen(what), NOW);
 	if (o == NULL)
 		return "";
 	memcpy(id, o->id, o->idlen);

@@ -7,74 +7,79 @@
 #include "engine/blocks.h"
 #include "engine/reply.h"
 #include "engine/identity.h"
+#include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
 #define BLOCKS_WHAT_MAX	(CHARGE_ID_MAX / 2)	/* bytes */
 #define FRESH_MS	1100	/* slightly more than the ledger's second */
 
-static struct {
+struct blocks {
 	struct override_list	*list;
 	struct override_list	*coming;	/* NULL: changes, no new list */
 	bool			 known;
 	bool			 missed;	/* lack of a list is logged */
 	struct mono		 fresh;		/* fresh until then */
 	int64_t			 complete_at;	/* by the wall clock */
+	/* The bytes of the last subject. */
 	struct str		 login;
 	struct str		 sender;
 	struct str		 client;
-} blocks;
+};
 
-void
-blocks_init(void)
+struct blocks *
+blocks_new(void)
 {
-	blocks.list = override_list_new();
-	str_init(&blocks.login);
-	str_init(&blocks.sender);
-	str_init(&blocks.client);
+	struct blocks	*b = alloc_zero(1, sizeof(*b));
+
+	b->list = override_list_new();
+	str_init(&b->login);
+	str_init(&b->sender);
+	str_init(&b->client);
+	return b;
 }
 
 struct override_list *
-blocks_list(void)
+blocks_list(const struct blocks *b)
 {
-	return blocks.list;
+	return b->list;
 }
 
 bool
-blocks_fresh(struct mono now, int64_t wall)
+blocks_fresh(const struct blocks *b, struct mono now, int64_t wall)
 {
-	return blocks.known && !clock_passed(blocks.fresh, now) &&
-	    wall >= blocks.complete_at;
+	return b->known && !clock_passed(b->fresh, now) &&
+	    wall >= b->complete_at;
 }
 
 bool
-blocks_known(void)
+blocks_known(const struct blocks *b)
 {
-	return blocks.known;
+	return b->known;
 }
 
 /* --- from the ledger --- */
 
 void
-blocks_no_list(void)
+blocks_no_list(struct blocks *b)
 {
-	if (!blocks.known && !blocks.missed)
+	if (!b->known && !b->missed)
 		log_warning("the database has not told what is blocked: until "
 		    "it does, no block holds");
-	blocks.missed = !blocks.known;
+	b->missed = !b->known;
 }
 
 int
-blocks_message(const struct message *m, struct mono now)
+blocks_message(struct blocks *b, const struct message *m, struct mono now)
 {
-	static struct msg_override	part;
-	struct override			o;
-	size_t				n, grants;
+	struct msg_override	part;
+	struct override		o;
+	size_t			n, grants;
 
 	switch (m->type) {
 	case MSG_OVERRIDES_BEGIN:
-		override_list_free(blocks.coming);
-		blocks.coming = override_list_new();
+		override_list_free(b->coming);
+		b->coming = override_list_new();
 		return 0;
 	case MSG_OVERRIDES_PART:
 		if (msg_override_get(&part, m->payload, m->len) == -1 ||
@@ -90,27 +95,27 @@ blocks_message(const struct message *m, struct mono now)
 		o.wholen = part.wholen;
 		o.reason = part.reason;
 		o.reasonlen = part.reasonlen;
-		(void)override_list_set(blocks.coming != NULL ?
-		    blocks.coming : blocks.list, &o);
+		(void)override_list_set(b->coming != NULL ? b->coming :
+		    b->list, &o);
 		return 0;
 	default:
 		break;
 	}
-	if (blocks.coming != NULL) {
-		override_list_free(blocks.list);
-		blocks.list = blocks.coming;
-		blocks.coming = NULL;
+	if (b->coming != NULL) {
+		override_list_free(b->list);
+		b->list = b->coming;
+		b->coming = NULL;
 	}
-	n = override_list_count(blocks.list, OVERRIDE_BLOCK);
-	grants = override_list_count(blocks.list, OVERRIDE_GRANT);
-	if (blocks.missed)
+	n = override_list_count(b->list, OVERRIDE_BLOCK);
+	grants = override_list_count(b->list, OVERRIDE_GRANT);
+	if (b->missed)
 		log_notice("the database has told what is blocked: %zu block%s"
 		    ", %zu grant%s", n, n == 1 ? "" : "s", grants,
 		    grants == 1 ? "" : "s");
-	blocks.missed = false;
-	blocks.known = true;
-	blocks.fresh = clock_after(now, FRESH_MS);
-	blocks.complete_at = clock_wall();
+	b->missed = false;
+	b->known = true;
+	b->fresh = clock_after(now, FRESH_MS);
+	b->complete_at = clock_wall();
 	return 0;
 }
 
@@ -118,19 +123,19 @@ blocks_message(const struct message *m, struct mono now)
 
 /* The bytes are valid until the next call. */
 static void
-request_subject(struct override_subject *subject, const struct settings *s,
-    const struct request *req)
+request_subject(struct blocks *b, struct override_subject *subject,
+    const struct settings *s, const struct request *req)
 {
 	size_t	i, j;
 
-	blocks.login.len = blocks.sender.len = 0;
-	(void)identity_add(&blocks.login, s, NULL, req, KEY_SASL_USERNAME);
-	(void)identity_add(&blocks.sender, s, NULL, req, KEY_SENDER);
+	b->login.len = b->sender.len = 0;
+	(void)identity_add(&b->login, s, NULL, req, KEY_SASL_USERNAME);
+	(void)identity_add(&b->sender, s, NULL, req, KEY_SENDER);
 	memset(subject, 0, sizeof(*subject));
-	subject->login = blocks.login.data;
-	subject->loginlen = blocks.login.len;
-	subject->sender = blocks.sender.data;
-	subject->senderlen = blocks.sender.len;
+	subject->login = b->login.data;
+	subject->loginlen = b->login.len;
+	subject->sender = b->sender.data;
+	subject->senderlen = b->sender.len;
 	subject->senders = s->nrules == 0 && s->limit_by_sender;
 	for (i = 0; i < s->nrules; i++)
 		for (j = 0; j < s->rules[i].nkey; j++)
@@ -141,14 +146,15 @@ request_subject(struct override_subject *subject, const struct settings *s,
 }
 
 const struct override *
-blocks_check(const struct settings *s, const struct request *req, int64_t now)
+blocks_check(struct blocks *b, const struct settings *s,
+    const struct request *req, int64_t now)
 {
 	struct override_subject	subject;
 
-	if (override_list_count(blocks.list, OVERRIDE_BLOCK) == 0)
+	if (override_list_count(b->list, OVERRIDE_BLOCK) == 0)
 		return NULL;
-	request_subject(&subject, s, req);
-	return override_block(blocks.list, &subject, now);
+	request_subject(b, &subject, s, req);
+	return override_block(b->list, &subject, now);
 }
 
 static void
@@ -165,16 +171,18 @@ charge_subject(struct override_subject *subject,
 }
 
 const struct override *
-blocks_check_charge(const struct msg_charge *charge, int64_t now)
+blocks_check_charge(const struct blocks *b, const struct msg_charge *charge,
+    int64_t now)
 {
 	struct override_subject	subject;
 
 	charge_subject(&subject, charge);
-	return override_block(blocks.list, &subject, now);
+	return override_block(b->list, &subject, now);
 }
 
 const struct override *
-blocks_find_lock(const struct msg_charge *charge, int64_t now, uint8_t *pass)
+blocks_find_lock(const struct blocks *b, const struct msg_charge *charge,
+    int64_t now, uint8_t *pass)
 {
 	struct lock_request	r;
 	size_t			i;
@@ -186,17 +194,18 @@ blocks_find_lock(const struct msg_charge *charge, int64_t now, uint8_t *pass)
 	r.passeslen = charge->passeslen;
 	for (i = 0; i < charge->nkeys; i++)
 		r.pass |= charge->keys[i].pass;
-	return lock_closed(blocks.list, &r, now, pass);
+	return lock_closed(b->list, &r, now, pass);
 }
 
 const struct override *
-blocks_find_any_lock(const struct msg_charge *charge, int64_t now)
+blocks_find_any_lock(const struct blocks *b, const struct msg_charge *charge,
+    int64_t now)
 {
 	const struct override	*locks[OVERRIDE_LOCKS];
 	struct override_subject	 subject;
 
 	charge_subject(&subject, charge);
-	return override_locks(blocks.list, &subject, now, locks) > 0 ?
+	return override_locks(b->list, &subject, now, locks) > 0 ?
 	    locks[0] : NULL;
 }
 
@@ -214,36 +223,36 @@ count_lock(void *arg, const struct override *o)
 }
 
 size_t
-blocks_count_locks(int64_t now)
+blocks_count_locks(const struct blocks *b, int64_t now)
 {
 	struct blocks_count	c = { now, 0 };
 
-	override_list_each(blocks.list, count_lock, &c);
+	override_list_each(b->list, count_lock, &c);
 	return c.n;
 }
 
 bool
-blocks_any_lock(void)
+blocks_any_lock(const struct blocks *b)
 {
-	return override_list_count(blocks.list, OVERRIDE_LOCK) > 0;
+	return override_list_count(b->list, OVERRIDE_LOCK) > 0;
 }
 
 void
-blocks_subject(struct msg_charge *charge, const struct settings *s,
-    const struct request *req)
+blocks_subject(struct blocks *b, struct msg_charge *charge,
+    const struct settings *s, const struct request *req)
 {
 	struct override_subject	subject;
 	char			text[ADDR_TEXT_MAX];
 
-	request_subject(&subject, s, req);
+	request_subject(b, &subject, s, req);
 	/* Longer ids cannot be blocked. */
 	if (subject.loginlen > CHARGE_ID_MAX)
 		subject.loginlen = 0;
 	if (subject.senderlen > CHARGE_ID_MAX)
 		subject.senderlen = 0;
-	blocks.client.len = 0;
+	b->client.len = 0;
 	if (subject.client.bits > 0)
-		str_adds(&blocks.client, addr_format(&subject.client, text,
+		str_adds(&b->client, addr_format(&subject.client, text,
 		    sizeof(text)));
 	charge->subject = true;
 	charge->senders = subject.senders;
@@ -251,8 +260,8 @@ blocks_subject(struct msg_charge *charge, const struct settings *s,
 	charge->loginlen = subject.loginlen;
 	charge->sender = subject.senderlen > 0 ? subject.sender : "";
 	charge->senderlen = subject.senderlen;
-	charge->client = blocks.client.len > 0 ? blocks.client.data : "";
-	charge->clientlen = blocks.client.len;
+	charge->client = b->client.len > 0 ? b->client.data : "";
+	charge->clientlen = b->client.len;
 }
 
 /* --- what an administrator writes --- */
@@ -399,32 +408,32 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 }
 
 const struct override *
-blocks_of_id(const struct settings *s, enum override_kind kind,
-    const char *bytes, size_t len, int64_t now)
+blocks_of_id(const struct blocks *b, const struct settings *s,
+    enum override_kind kind, const char *bytes, size_t len, int64_t now)
 {
 	const struct override	*locks[OVERRIDE_LOCKS], *found = NULL;
 	struct override_subject	 subject;
-	struct str		 id;
+	struct str		 login, id;
 
 	memset(&subject, 0, sizeof(subject));
-	blocks.login.len = 0;
+	str_init(&login);
 	len = normal_length(bytes, len);
 	if (addr_parse(&subject.client, bytes, len) == -1) {
 		subject.client.bits = 0;
-		(void)identity_value(&blocks.login, s, KEY_SASL_USERNAME,
-		    bytes, len);
+		(void)identity_value(&login, s, KEY_SASL_USERNAME, bytes, len);
 	}
-	subject.login = subject.sender = blocks.login.data;
-	subject.loginlen = subject.senderlen = blocks.login.len;
+	subject.login = subject.sender = login.data;
+	subject.loginlen = subject.senderlen = login.len;
 	if (kind == OVERRIDE_BLOCK)
-		found = override_block(blocks.list, &subject, now);
-	else if (override_locks(blocks.list, &subject, now, locks) > 0)
+		found = override_block(b->list, &subject, now);
+	else if (override_locks(b->list, &subject, now, locks) > 0)
 		found = locks[0];
+	str_clear(&login);
 	if (found != NULL)
 		return found;
 	str_init(&id);
 	if (blocks_what(&id, s, bytes, len) == NULL)
-		found = override_find(blocks.list, kind, id.data, id.len, now);
+		found = override_find(b->list, kind, id.data, id.len, now);
 	str_clear(&id);
 	return found;
 }

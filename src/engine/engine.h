@@ -24,6 +24,8 @@ struct engine {
 	struct memory		*memory;
 	struct controls		*controls;	/* connections of policyctl */
 	struct scan_queue	*scan_queue;
+	struct blocks		*blocks;
+	struct locks		*locks;
 };
 
 #endif

@@ -18,8 +18,8 @@
 #define UNREAD_MOST	(QUESTIONS_MAX / 2)
 
 static struct {
+	const struct engine *engine;
 	struct channel	*channel;
-	struct clients	*clients;
 	int		(*answer)(const struct message *);
 	void		(*late)(uint64_t, const struct msg_verdict *);
 	struct channel	*parent;
@@ -38,7 +38,7 @@ use_channel(struct channel *channel)
 	pending_use_channel(channel);
 	replay_channel(channel);
 	refusal_channel(channel);
-	locks_channel(channel);
+	locks_channel(ledger.engine->locks, channel);
 }
 
 static void
@@ -50,7 +50,7 @@ drop_ledger(void)
 	ledger.channel = NULL;
 	ledger.blocked = false;
 	ledger.nunread = 0;
-	blocks_no_list();
+	blocks_no_list(ledger.engine->blocks);
 	use_channel(NULL);
 }
 
@@ -91,7 +91,7 @@ on_message(const struct message *m)
 	switch (m->type) {
 	case MSG_SERVING:
 		pending_set_serving();
-		locks_send();
+		locks_send(ledger.engine->locks);
 		return 0;
 	case MSG_REFUSALS_KEPT:
 		if (msg_number_get(&number, m->payload, m->len) == -1)
@@ -102,15 +102,16 @@ on_message(const struct message *m)
 		/* With a number it ends the answer to a question. */
 		if (m->request != 0)
 			return on_answer(m);
-		if (blocks_message(m, loop_now()) == -1)
+		if (blocks_message(ledger.engine->blocks, m, loop_now()) == -1)
 			return -1;
-		locks_again();
+		locks_again(ledger.engine->locks);
 		return 0;
 	case MSG_OVERRIDES_BEGIN:
 	case MSG_OVERRIDES_PART:
-		return blocks_message(m, loop_now());
+		return blocks_message(ledger.engine->blocks, m, loop_now());
 	case MSG_OVERRIDDEN:
-		return locks_on_answer(m) ? 0 : on_answer(m);
+		return locks_on_answer(ledger.engine->locks, m) ? 0 :
+		    on_answer(m);
 	case MSG_VERDICT:
 		if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
 			return -1;
@@ -180,7 +181,7 @@ ledger_link_flush(void)
 	size_t	queued;
 	int	written;
 
-	client_hold(ledger.clients, pending_full());
+	client_hold(ledger.engine->clients, pending_full());
 	ledger.fed = 0;
 	while (ledger.channel != NULL && !ledger.blocked) {
 		/*
@@ -214,10 +215,11 @@ ledger_feed(void)
 }
 
 void
-ledger_init(struct clients *clients, int (*answer)(const struct message *),
-    void (*late)(uint64_t, const struct msg_verdict *), struct channel *parent)
+ledger_init(const struct engine *engine, struct channel *parent,
+    int (*answer)(const struct message *),
+    void (*late)(uint64_t, const struct msg_verdict *))
 {
-	ledger.clients = clients;
+	ledger.engine = engine;
 	ledger.answer = answer;
 	ledger.late = late;
 	ledger.parent = parent;

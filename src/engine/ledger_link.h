@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/client.h"
+#include "engine/engine.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
 
@@ -19,9 +19,9 @@
  * a verdict whose request was answered without it. The parent is told of a
  * ledger that breaks the rules of its channel.
  */
-void	ledger_init(struct clients *, int (*answer)(const struct message *),
-	    void (*late)(uint64_t request, const struct msg_verdict *),
-	    struct channel *parent);
+void	ledger_init(const struct engine *, struct channel *parent,
+	    int (*answer)(const struct message *),
+	    void (*late)(uint64_t request, const struct msg_verdict *));
 
 /* Takes over the channel, and sends unanswered charges again. */
 void	ledger_set(struct channel *);

@@ -18,13 +18,23 @@ struct unrecorded {
 	struct override	record;
 };
 
-static struct {
+struct locks {
+	struct blocks		*blocks;
 	struct unrecorded	*list;
 	size_t			 n;
 	uint64_t		 number;	/* last one given */
 	uint64_t		 recorded;	/* since last logged */
 	struct channel		*ledger;
-} locks;
+};
+
+struct locks *
+locks_new(struct blocks *blocks)
+{
+	struct locks	*l = alloc_zero(1, sizeof(*l));
+
+	l->blocks = blocks;
+	return l;
+}
 
 static void
 copy_lock(struct override *to, const struct override *o)
@@ -44,91 +54,89 @@ clear_lock(struct override *o)
 }
 
 void
-locks_again(void)
+locks_again(struct locks *l)
 {
-	size_t	i;
+	struct override_list	*list = blocks_list(l->blocks);
+	size_t			 i;
 
-	for (i = 0; i < locks.n; i++) {
-		(void)override_list_set(blocks_list(), &locks.list[i].lock);
-		(void)override_list_set(blocks_list(), &locks.list[i].record);
+	for (i = 0; i < l->n; i++) {
+		(void)override_list_set(list, &l->list[i].lock);
+		(void)override_list_set(list, &l->list[i].record);
 	}
 }
 
 void
-locks_channel(struct channel *ledger)
+locks_channel(struct locks *l, struct channel *ledger)
 {
 	size_t	i;
 
-	for (i = 0; i < locks.n; i++)
-		locks.list[i].number = 0;
-	locks.ledger = ledger;
+	for (i = 0; i < l->n; i++)
+		l->list[i].number = 0;
+	l->ledger = ledger;
 }
 
 void
-locks_send(void)
+locks_send(struct locks *l)
 {
 	struct msg_override	 m;
-	struct unrecorded	*l;
+	struct unrecorded	*u;
 	struct str		 payload;
 	size_t			 i, waiting = 0;
 
-	for (i = 0; i < locks.n; i++)
-		waiting += locks.list[i].number != 0;
-	for (i = 0; i < locks.n && locks.ledger != NULL &&
-	    waiting < WAITING_MOST; i++) {
-		l = &locks.list[i];
-		if (l->number != 0 ||
-		    channel_queued(locks.ledger) >= CHANNEL_HIGH)
+	for (i = 0; i < l->n; i++)
+		waiting += l->list[i].number != 0;
+	for (i = 0; i < l->n && l->ledger != NULL && waiting < WAITING_MOST;
+	    i++) {
+		u = &l->list[i];
+		if (u->number != 0 || channel_queued(l->ledger) >= CHANNEL_HIGH)
 			continue;
 		memset(&m, 0, sizeof(m));
 		m.kind = OVERRIDE_LOCK;
-		m.amount = l->lock.amount;
-		m.since = l->lock.since;
-		m.until = l->lock.until;
-		m.who = l->lock.who;
-		m.wholen = l->lock.wholen;
+		m.amount = u->lock.amount;
+		m.since = u->lock.since;
+		m.until = u->lock.until;
+		m.who = u->lock.who;
+		m.wholen = u->lock.wholen;
 		m.reason = "";
 		m.nids = 1;
-		m.id[0] = l->lock.id;
-		m.idlen[0] = l->lock.idlen;
-		l->number = ++locks.number | PENDING_NOT;
+		m.id[0] = u->lock.id;
+		m.idlen[0] = u->lock.idlen;
+		u->number = ++l->number | PENDING_NOT;
 		waiting++;
 		str_init(&payload);
 		msg_override_put(&payload, &m);
-		channel_send(locks.ledger, MSG_OVERRIDE, l->number, &payload,
-		    -1);
+		channel_send(l->ledger, MSG_OVERRIDE, u->number, &payload, -1);
 		str_clear(&payload);
 	}
 }
 
 bool
-locks_on_answer(const struct message *m)
+locks_on_answer(struct locks *l, const struct message *m)
 {
-	static struct msg_overridden	 answer;
-	struct unrecorded		*l;
-	size_t				 i;
+	struct msg_overridden	 answer;
+	struct unrecorded	*u;
+	size_t			 i;
 
-	for (i = 0; i < locks.n; i++)
-		if (locks.list[i].number != 0 &&
-		    locks.list[i].number == m->request)
+	for (i = 0; i < l->n; i++)
+		if (l->list[i].number != 0 && l->list[i].number == m->request)
 			break;
-	if (i == locks.n)
+	if (i == l->n)
 		return (m->request & PENDING_NOT) != 0;
-	l = &locks.list[i];
-	l->number = 0;
+	u = &l->list[i];
+	u->number = 0;
 	if (msg_overridden_get(&answer, m->payload, m->len) == -1 ||
 	    answer.result != OVERRIDE_DONE)
 		return true;
-	clear_lock(&l->lock);
-	clear_lock(&l->record);
-	*l = locks.list[--locks.n];
-	locks.recorded++;
-	locks_send();
-	if (locks.n == 0) {
+	clear_lock(&u->lock);
+	clear_lock(&u->record);
+	*u = l->list[--l->n];
+	l->recorded++;
+	locks_send(l);
+	if (l->n == 0) {
 		log_notice("what was locked without the database is recorded: "
-		    "%" PRIu64 " lock%s", locks.recorded,
-		    locks.recorded == 1 ? "" : "s");
-		locks.recorded = 0;
+		    "%" PRIu64 " lock%s", l->recorded, l->recorded == 1 ? "" :
+		    "s");
+		l->recorded = 0;
 	}
 	return true;
 }
@@ -169,28 +177,28 @@ strip_charge(struct msg_charge *charge, struct msg_verdict *v)
 }
 
 void
-locks_decide(struct memory *memory, struct msg_charge *charge, int64_t now,
-    struct msg_verdict *v)
+locks_decide(struct locks *l, struct memory *memory, struct msg_charge *charge,
+    int64_t now, struct msg_verdict *v)
 {
-	static struct lock_hit	 hits[CHARGE_KEYS_MAX];
-	struct unrecorded	*l;
+	struct override_list	*list = blocks_list(l->blocks);
+	struct lock_hit		 hits[CHARGE_KEYS_MAX];
+	struct unrecorded	*u;
 	size_t			 n, i;
 
-	(void)blocks_find_lock(charge, now, &charge->pass);
+	(void)blocks_find_lock(l->blocks, charge, now, &charge->pass);
 	memory_decide(memory, charge, now, v);
-	n = memory_locks(memory, blocks_list(), v, hits, CHARGE_KEYS_MAX);
-	if (locks.list == NULL)
-		locks.list = alloc_zero(LOCKS_UNRECORDED,
-		    sizeof(locks.list[0]));
+	n = memory_locks(memory, list, v, hits, CHARGE_KEYS_MAX);
+	if (l->list == NULL)
+		l->list = alloc_zero(LOCKS_UNRECORDED, sizeof(l->list[0]));
 	for (i = 0; i < n; i++) {
-		(void)override_list_set(blocks_list(), &hits[i].lock);
-		(void)override_list_set(blocks_list(), &hits[i].record);
-		if (locks.n == LOCKS_UNRECORDED)
+		(void)override_list_set(list, &hits[i].lock);
+		(void)override_list_set(list, &hits[i].record);
+		if (l->n == LOCKS_UNRECORDED)
 			continue;
-		l = &locks.list[locks.n++];
-		l->number = 0;
-		copy_lock(&l->lock, &hits[i].lock);
-		copy_lock(&l->record, &hits[i].record);
+		u = &l->list[l->n++];
+		u->number = 0;
+		copy_lock(&u->lock, &hits[i].lock);
+		copy_lock(&u->record, &hits[i].record);
 	}
 	if (charge->pass != 0 && v->verdict == VERDICT_REFUSED)
 		v->verdict = VERDICT_BLOCKED;

@@ -16,25 +16,31 @@
  */
 #define LOCKS_UNRECORDED	1024
 
+struct blocks;
+struct locks;
+
+/* The locks are put into the list of the blocks. */
+struct locks	*locks_new(struct blocks *);
+
 /*
  * Decides as memory_decide does, also on mail that passes a lock, and sets the
  * locks of its hits. If it accepts, removes from the charge and the verdict the
  * keys that are not charged. VERDICT_BLOCKED: a lock holds, and no more mails
  * may pass it now.
  */
-void	locks_decide(struct memory *, struct msg_charge *, int64_t now,
-	    struct msg_verdict *);
+void	locks_decide(struct locks *, struct memory *, struct msg_charge *,
+	    int64_t now, struct msg_verdict *);
 
 /* Call it after MSG_OVERRIDES_END: puts the kept locks into the list. */
-void	locks_again(void);
+void	locks_again(struct locks *);
 
 /* Sets the channel to the ledger; NULL: it is lost. */
-void	locks_channel(struct channel *);
+void	locks_channel(struct locks *, struct channel *);
 
 /* The database works: sends what is not recorded yet. */
-void	locks_send(void);
+void	locks_send(struct locks *);
 
 /* Takes MSG_OVERRIDDEN. False: it is not an answer to locks_send. */
-bool	locks_on_answer(const struct message *);
+bool	locks_on_answer(struct locks *, const struct message *);
 
 #endif

@@ -16,6 +16,7 @@
 #include "engine/events.h"
 #include "engine/ledger_link.h"
 #include "engine/listen.h"
+#include "engine/locks.h"
 #include "engine/loop_clock.h"
 #include "engine/maillog.h"
 #include "engine/memory.h"
@@ -260,6 +261,8 @@ init_engine(void)
 		role_fault(start, ROLE_FAULT, "libevent cannot be set up");
 	engine.followers = events_new();
 	engine.maillog = maillog_new(engine.followers);
+	engine.blocks = blocks_new();
+	engine.locks = locks_new(engine.blocks);
 	refusal_init();
 	respond_init(&engine);
 	engine.clients = client_new(engine.maillog, respond_on_request, NULL,
@@ -269,9 +272,8 @@ init_engine(void)
 	    geteuid(), start->parent, command_find);
 	engine.scan_queue = scan_queue_new(engine.controls);
 	listen_init(engine.clients, engine.controls);
-	blocks_init();
 	pending_init(respond_on_verdict);
-	ledger_init(engine.clients, on_ledger, respond_on_late, start->parent);
+	ledger_init(&engine, start->parent, on_ledger, respond_on_late);
 	use_settings(start->settings);
 	start->settings = NULL;
 	evtimer_set(&run.stop, on_stop_timer, NULL);

@@ -67,6 +67,7 @@ void
 respond_on_request(void *arg, struct client *client, const struct request *req)
 {
 	struct applied		*a = &respond.applied;
+	struct blocks		*blocks = respond.engine->blocks;
 	struct policy		*policy = respond.engine->policy;
 	const struct settings	*s = policy->settings;
 	const struct override	*block;
@@ -82,10 +83,10 @@ respond_on_request(void *arg, struct client *client, const struct request *req)
 	 * there is none: at the start a request waits for it. While no ledger
 	 * serves, the list that exists is used.
 	 */
-	fresh = blocks_fresh(loop_now(), now);
-	own = fresh || (blocks_known() && !pending_is_serving());
+	fresh = blocks_fresh(blocks, loop_now(), now);
+	own = fresh || (blocks_known(blocks) && !pending_is_serving());
 	/* Blocks come before everything else. */
-	if (own && (block = blocks_check(s, req, now)) != NULL)
+	if (own && (block = blocks_check(blocks, s, req, now)) != NULL)
 		goto blocked;
 	apply_request(a, req, next_tag());
 	if (a->stage != STAGE_NONE)
@@ -97,10 +98,11 @@ respond_on_request(void *arg, struct client *client, const struct request *req)
 		stats_add(STATS_EXEMPT, 1);
 	a->charge.subject = false;
 	/* The ledger has to know the login for report_user. */
-	if (!fresh || a->locks || blocks_any_lock() || s->report_user != NULL)
-		blocks_subject(&a->charge, s, req);
+	if (!fresh || a->locks || blocks_any_lock(blocks) ||
+	    s->report_user != NULL)
+		blocks_subject(blocks, &a->charge, s, req);
 	if (own && a->charge.subject &&
-	    (block = blocks_find_lock(&a->charge, now,
+	    (block = blocks_find_lock(blocks, &a->charge, now,
 	    &a->charge.pass)) != NULL)
 		goto blocked;
 	if (a->reason != REASON_CHARGED && own && a->charge.pass == 0) {
@@ -182,7 +184,8 @@ remember(struct memory *memory, const struct pending *p,
 	int64_t				now = clock_wall();
 
 	if (v->verdict == VERDICT_UNAVAILABLE) {
-		locks_decide(memory, charge, now, &verdict);
+		locks_decide(respond.engine->locks, memory, charge, now,
+		    &verdict);
 		if (verdict.verdict == VERDICT_REFUSED) {
 			replay_refused(p->number, &p->charge);
 			stats_add(STATS_MEMORY_REFUSED, 1);
@@ -221,20 +224,21 @@ static bool
 answer_if_found(struct pending *p, const struct msg_charge *charge,
     const struct msg_verdict *v)
 {
+	struct blocks		*blocks = respond.engine->blocks;
 	const struct override	*block;
 	int64_t			 now = clock_wall();
 	uint8_t			 pass;
 
 	if (v->verdict == VERDICT_UNAVAILABLE)
-		blocks_no_list();
+		blocks_no_list(blocks);
 	else if (v->verdict != VERDICT_BLOCKED && !p->bare)
 		return false;
-	block = blocks_check_charge(charge, now);
+	block = blocks_check_charge(blocks, charge, now);
 	if (block == NULL)
-		block = blocks_find_lock(charge, now, &pass);
+		block = blocks_find_lock(blocks, charge, now, &pass);
 	/* No more mails pass the lock. */
 	if (block == NULL && v->verdict == VERDICT_BLOCKED)
-		block = blocks_find_any_lock(charge, now);
+		block = blocks_find_any_lock(blocks, charge, now);
 	if (v->verdict == VERDICT_BLOCKED || block != NULL)
 		answer_block(p->client, p->policy->settings, &p->about, block);
 	else if (p->bare) {
@@ -264,7 +268,7 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 	note_trouble(none, policy);
 	if (!none) {
 		replay_soon();
-		locks_send();
+		locks_send(respond.engine->locks);
 	}
 	/* Most requests are accepted without anything to log or to learn. */
 	if (v->verdict == VERDICT_ACCEPTED && !p->bare && v->over == 0 &&
@@ -288,7 +292,8 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 	/* By a lock that the memory knows. */
 	if (v->verdict == VERDICT_BLOCKED) {
 		answer_block(p->client, s, &p->about,
-		    blocks_find_any_lock(charge, clock_wall()));
+		    blocks_find_any_lock(respond.engine->blocks, charge,
+		    clock_wall()));
 		return;
 	}
 	stats_verdict_rules(s, charge, v);

@@ -416,11 +416,11 @@ change_on_answer(struct control *c, const struct message *m)
 	}
 	/* Another block may still match what was unblocked. */
 	if (c->what.len > 0 && answer.result != OVERRIDE_FULL) {
-		block = blocks_of_id(s, OVERRIDE_BLOCK, c->what.data,
-		    c->what.len, now);
+		block = blocks_of_id(c->engine->blocks, s, OVERRIDE_BLOCK,
+		    c->what.data, c->what.len, now);
 		if (block == NULL)
-			block = blocks_of_id(s, OVERRIDE_LOCK, c->what.data,
-			    c->what.len, now);
+			block = blocks_of_id(c->engine->blocks, s,
+			    OVERRIDE_LOCK, c->what.data, c->what.len, now);
 		if (block != NULL) {
 			str_adds(done, block->kind == OVERRIDE_LOCK ?
 			    "; it is locked by " : "; it is blocked by ");

@@ -59,20 +59,21 @@ static void
 reply_list(struct control *c, const char *why)
 {
 	struct change_sorted	 sorted = { .n = 0, .now = clock_wall() };
+	const struct override_list *list = blocks_list(c->engine->blocks);
 	const struct override	*o;
 	struct str		*out = &c->answer;
 	uint32_t		 most = c->most, listed = 0;
 	size_t			 i;
 
-	if (!blocks_known()) {
+	if (!blocks_known(c->engine->blocks)) {
 		away_fail(c, NULL);
 		return;
 	}
-	sorted.list = alloc_zero(override_list_count(blocks_list(),
-	    OVERRIDE_BLOCK) + override_list_count(blocks_list(),
-	    OVERRIDE_LOCK) + override_list_count(blocks_list(),
-	    OVERRIDE_GRANT) + 1, sizeof(sorted.list[0]));
-	override_list_each(blocks_list(), collect_override, &sorted);
+	sorted.list = alloc_zero(override_list_count(list, OVERRIDE_BLOCK) +
+	    override_list_count(list, OVERRIDE_LOCK) +
+	    override_list_count(list, OVERRIDE_GRANT) + 1,
+	    sizeof(sorted.list[0]));
+	override_list_each(list, collect_override, &sorted);
 	qsort(sorted.list, sorted.n, sizeof(sorted.list[0]),
 	    most > 0 ? by_date : by_id);
 	reply_begin(out, "");

@@ -70,11 +70,12 @@ top_word(struct control *c, struct msg_top *top,
 
 /* Which blocks and locks hold for what the id stands for. */
 static void
-top_add_blocked(struct str *out, const struct settings *s,
-    const struct msg_top_id *id, bool domain, int64_t now)
+top_add_blocked(struct control *c, const struct msg_top_id *id, bool domain,
+    int64_t now)
 {
 	const struct override		*locks[OVERRIDE_LOCKS];
-	const struct override_list	*list = blocks_list();
+	const struct override_list	*list = blocks_list(c->engine->blocks);
+	const struct settings		*s = c->engine->policy->settings;
 	const struct settings_rule	*rule;
 	struct override_subject		 subject;
 	struct network			 net;
@@ -82,6 +83,7 @@ top_add_blocked(struct str *out, const struct settings *s,
 	const char			*value = id->id;
 	size_t				 len = id->idlen, bare, n;
 	char				 named[OVERRIDE_ID_MAX];
+	struct str			*out = &c->answer;
 	bool				 any;
 
 	/* Refusals by a block or a lock are those of its id. */
@@ -146,8 +148,7 @@ top_tell(struct control *c, const struct msg_topped *m)
 			reply_retry_after(out, id->retry_after, &id->limit);
 		}
 		reply_bool(out, "shadow", id->shadow);
-		top_add_blocked(out, c->engine->policy->settings, id, m->domain,
-		    now);
+		top_add_blocked(c, id, m->domain, now);
 		reply_end(out);
 	}
 	control_end(c);
@@ -158,14 +159,18 @@ top_tell(struct control *c, const struct msg_topped *m)
 static const struct window *
 top_counts(void *arg, const char *id, size_t idlen)
 {
-	return memory_counts(arg, id, idlen);
+	const struct control	*c = arg;
+
+	return memory_counts(c->engine->memory, id, idlen);
 }
 
 static int64_t
 top_granted(void *arg, const char *id, size_t idlen)
 {
-	(void)arg;
-	return override_granted(blocks_list(), id, idlen, clock_wall());
+	const struct control	*c = arg;
+
+	return override_granted(blocks_list(c->engine->blocks), id, idlen,
+	    clock_wall());
 }
 
 /*
@@ -177,7 +182,7 @@ top_alone(struct control *c)
 {
 	static struct msg_topped	 answer;
 	const struct top_source		 source = { top_counts, NULL,
-					    top_granted, c->engine->memory };
+					    top_granted, c };
 	struct msg_top			 wanted;
 	struct top			*top;
 

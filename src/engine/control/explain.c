@@ -119,6 +119,7 @@ void
 explain_run(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = c->engine->policy->settings;
+	struct blocks		*blocks = c->engine->blocks;
 	const struct override	*block;
 	const char		*reason = "too long";
 	struct applied		 d;
@@ -139,14 +140,15 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 		    "%s", reason);
 		goto done;
 	}
-	if ((block = blocks_check(s, &req, clock_wall())) != NULL) {
+	if ((block = blocks_check(blocks, s, &req, clock_wall())) != NULL) {
 		reply_blocked(c, s, block);
 		goto done;
 	}
 	apply_use(&d, s);
 	apply_request(&d, &req, (int64_t)arc4random() + 1);
-	blocks_subject(&d.charge, s, &req);
-	block = blocks_find_lock(&d.charge, clock_wall(), &d.charge.pass);
+	blocks_subject(blocks, &d.charge, s, &req);
+	block = blocks_find_lock(blocks, &d.charge, clock_wall(),
+	    &d.charge.pass);
 	if (block != NULL) {
 		reply_blocked(c, s, block);
 		goto done;
@@ -252,13 +254,14 @@ reply_charge(struct control *c, const struct msg_charge *charge,
 {
 	const struct settings		*s = c->policy->settings;
 	const struct msg_verdict	*v = &explain.weighed.verdict;
+	const struct blocks		*blocks = c->engine->blocks;
 	const struct override		*block;
 	struct str			 action;
 
 	if (v->verdict == VERDICT_BLOCKED) {
-		block = blocks_check_charge(charge, clock_wall());
+		block = blocks_check_charge(blocks, charge, clock_wall());
 		reply_blocked(c, s, block != NULL ? block :
-		    blocks_find_any_lock(charge, clock_wall()));
+		    blocks_find_any_lock(blocks, charge, clock_wall()));
 		return;
 	}
 	str_init(&action);
@@ -286,7 +289,8 @@ explain_on_timeout(struct control *c)
 	const char		*action;
 
 	control_sent(c, charge);
-	(void)blocks_find_lock(charge, clock_wall(), &charge->pass);
+	(void)blocks_find_lock(c->engine->blocks, charge, clock_wall(),
+	    &charge->pass);
 	if (policy->memory && c->engine->memory != NULL) {
 		map_ids(c, charge, NULL);
 		memory_weigh(c->engine->memory, charge, clock_wall(),
@@ -355,13 +359,16 @@ static bool
 show_overrides(struct control *c)
 {
 	const struct settings	*s = c->policy->settings;
+	const struct blocks	*blocks = c->engine->blocks;
 	const struct override	*block, *lock;
 	int64_t			 now = clock_wall();
 
-	block = blocks_of_id(s, OVERRIDE_BLOCK, c->word.data, c->word.len, now);
+	block = blocks_of_id(blocks, s, OVERRIDE_BLOCK, c->word.data,
+	    c->word.len, now);
 	if (block != NULL)
 		blocks_reply(&c->answer, block);
-	lock = blocks_of_id(s, OVERRIDE_LOCK, c->word.data, c->word.len, now);
+	lock = blocks_of_id(blocks, s, OVERRIDE_LOCK, c->word.data,
+	    c->word.len, now);
 	if (lock != NULL)
 		blocks_reply(&c->answer, lock);
 	return block != NULL || lock != NULL;

@@ -183,7 +183,8 @@ put_engine(struct control *c)
 	    (uint64_t)pending_oldest());
 	put_gauge(out, "to_record", replay_count(), "",
 	    "Requests accepted without the database and not yet recorded.");
-	put_gauge(out, "locks_in_force", blocks_count_locks(clock_wall()), "",
+	put_gauge(out, "locks_in_force",
+	    blocks_count_locks(c->engine->blocks, clock_wall()), "",
 	    "Logins and addresses that rules have locked.");
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
 		if (counters[i].help != NULL)
