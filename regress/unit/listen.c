@@ -34,6 +34,7 @@
 #define MOST		60
 
 static struct clients		*clients;
+static struct listeners		*listeners;
 static char			 directory[] = "/tmp/listen.XXXXXX";
 static struct sockaddr_un	 unix_address;
 static struct sockaddr_in	 inet_address;
@@ -58,7 +59,7 @@ listens(int fd, uint32_t number, enum listener_kind kind, const void *sa,
 	memset(&about, 0, sizeof(about));
 	about.number = number;
 	about.kind = (uint8_t)kind;
-	listen_add(fd, &about);
+	listen_add(listeners, fd, &about);
 }
 
 static int
@@ -81,7 +82,7 @@ set_up(void **state)
 	clients = client_new(maillog_new(events_new()), on_request, NULL,
 	    &bounds);
 	client_set_idle(clients, PATIENCE_S * 2000);
-	listen_init(clients, NULL);
+	listeners = listen_new(clients, NULL);
 	unix_address.sun_family = AF_UNIX;
 	snprintf(unix_address.sun_path, sizeof(unix_address.sun_path), "%s/s",
 	    directory);
@@ -184,7 +185,7 @@ allowed(void **state)
 
 	(void)state;
 	assert_int_equal(addr_network_parse(&net, "192.0.2.0/24", 12), 0);
-	listen_allow(&nets);
+	listen_allow(listeners, &nets);
 	before = stats_get()->count[STATS_FORBIDDEN];
 	fd = connected(AF_INET);
 	assert_false(is_served(fd));
@@ -202,7 +203,7 @@ allowed(void **state)
 	fd = connected(AF_INET);
 	assert_true(is_served(fd));
 	close(fd);
-	listen_allow(NULL);
+	listen_allow(listeners, NULL);
 	all_gone(clients);
 }
 
@@ -280,8 +281,8 @@ sockets_come_and_go(void **state)
 	assert_int_equal(connect(fd, (struct sockaddr *)&other, sizeof(other)),
 	    0);
 	assert_true(is_served(fd));
-	listen_end(99);
-	listen_end(3);
+	listen_end(listeners, 99);
+	listen_end(listeners, 3);
 	/* Who is there stays. */
 	assert_true(is_served(fd));
 	close(fd);
@@ -292,7 +293,7 @@ sockets_come_and_go(void **state)
 	unlink(other.sun_path);
 	fd = connected(AF_UNIX);
 	assert_true(is_served(fd));
-	listen_stop();
+	listen_stop(listeners);
 	assert_true(is_served(fd));
 	close(fd);
 	all_gone(clients);

@@ -8,6 +8,7 @@
 #include "engine/policy.h"
 
 struct controls;
+struct listeners;
 struct scan_queue;
 
 /*
@@ -23,6 +24,7 @@ struct engine {
 	/* NULL unless db_error_action is "memory". */
 	struct memory		*memory;
 	struct controls		*controls;	/* connections of policyctl */
+	struct listeners	*listeners;
 	struct scan_queue	*scan_queue;
 	struct blocks		*blocks;
 	struct locks		*locks;

@@ -25,97 +25,97 @@
 
 struct listener {
 	TAILQ_ENTRY(listener)	 entry;
+	struct listeners	*all;
 	int			 fd;
 	struct msg_listener	 about;
 	struct event		 readable;
 };
 
-static struct {
+struct listeners {
 	TAILQ_HEAD(, listener)		 list;
 	struct clients			*clients;
 	struct controls			*controls;
 	const struct settings_networks	*allowed;
 	bool				 paused;
 	struct event			 resume;
-} listeners;
+	struct log_limit		 paused_logged;
+	struct log_limit		 closed_logged;
+	struct log_limit		 forbidden_logged;
+};
 
 /* --- no descriptors --- */
 
-static void	pause_accepting(const char *);
+static void	pause_accepting(struct listeners *, const char *);
 
 /* If the kernel has no memory to watch it, tries again later. */
 static void
 watch_listener(struct listener *l)
 {
-	if (!listeners.paused && event_add(&l->readable, NULL) == -1)
-		pause_accepting(strerror(errno));
+	if (!l->all->paused && event_add(&l->readable, NULL) == -1)
+		pause_accepting(l->all, strerror(errno));
 }
 
 static void
 on_resume(int fd, short what, void *arg)
 {
-	struct listener	*l;
+	struct listeners	*all = arg;
+	struct listener		*l;
 
 	(void)fd;
 	(void)what;
-	(void)arg;
-	listeners.paused = false;
-	TAILQ_FOREACH(l, &listeners.list, entry)
+	all->paused = false;
+	TAILQ_FOREACH(l, &all->list, entry)
 		watch_listener(l);
 }
 
 /* Stops accepting for a moment; clients wait in the queue. */
 static void
-pause_accepting(const char *why)
+pause_accepting(struct listeners *all, const char *why)
 {
-	static const struct timeval	later = { 0, 200 * 1000 };
-	static struct log_limit		limit;
+	static const struct timeval	 later = { 0, 200 * 1000 };
 	struct listener			*l;
 	unsigned int			 suppressed;
 
-	if (log_allowed(&limit, 60, &suppressed))
+	if (log_allowed(&all->paused_logged, 60, &suppressed))
 		log_warning("accept: %s: clients have to wait (%zu connected)",
-		    why, client_count(listeners.clients));
-	if (listeners.paused)
+		    why, client_count(all->clients));
+	if (all->paused)
 		return;
-	listeners.paused = true;
-	TAILQ_FOREACH(l, &listeners.list, entry)
+	all->paused = true;
+	TAILQ_FOREACH(l, &all->list, entry)
 		event_del(&l->readable);
-	evtimer_add(&listeners.resume, &later);
+	evtimer_add(&all->resume, &later);
 }
 
 static bool
-make_room(const char *why)
+make_room(struct listeners *all, const char *why)
 {
-	static struct log_limit	limit;
-	unsigned int		suppressed;
-	size_t			closed;
+	unsigned int	suppressed;
 
-	if ((closed = client_make_room(listeners.clients, ROOM)) == 0) {
-		pause_accepting(why);
+	if (client_make_room(all->clients, ROOM) == 0) {
+		pause_accepting(all, why);
 		return false;
 	}
-	if (log_allowed(&limit, 60, &suppressed))
+	if (log_allowed(&all->closed_logged, 60, &suppressed))
 		log_warning("accept: %s: the clients that are longest idle are "
 		    "closed (%zu connected)", why,
-		    client_count(listeners.clients));
+		    client_count(all->clients));
 	return true;
 }
 
 /* --- who comes --- */
 
 static bool
-is_allowed(const struct client_peer *peer)
+is_allowed(struct listeners *all, const struct client_peer *peer)
 {
-	static struct log_limit	limit;
-	char			text[ADDR_TEXT_MAX];
-	unsigned int		suppressed;
+	char		text[ADDR_TEXT_MAX];
+	unsigned int	suppressed;
 
-	if (listeners.allowed == NULL || listeners.allowed->count == 0 ||
-	    identity_within(listeners.allowed, &peer->addr))
+	if (all->allowed == NULL || all->allowed->count == 0 ||
+	    identity_within(all->allowed, &peer->addr))
 		return true;
 	stats_add(STATS_FORBIDDEN, 1);
-	if (log_allowed(&limit, 10, &suppressed))
+	if (log_allowed(&all->forbidden_logged, 10, &suppressed))
 		log_warning("client=%s is not among allowed_clients: closed "
 		    "(%u more before)",
 		    addr_format(&peer->addr, text, sizeof(text)), suppressed);
@@ -139,7 +139,7 @@ add_connection(const struct listener *l, int fd,
 	char			text[INET6_ADDRSTRLEN] = "";
 
 	if (is_control(l)) {
-		control_accept(listeners.controls, fd,
+		control_accept(l->all->controls, fd,
 		    l->about.kind == LISTENER_OPERATOR);
 		return;
 	}
@@ -155,16 +155,17 @@ add_connection(const struct listener *l, int fd,
 	}
 	if (addr_parse(&peer.addr, text, strlen(text)) == -1)
 		peer.addr.bits = 0;
-	if (l->about.kind == LISTENER_TCP && !is_allowed(&peer))
+	if (l->about.kind == LISTENER_TCP && !is_allowed(l->all, &peer))
 		close(fd);
 	else
-		client_add(listeners.clients, fd, &peer);
+		client_add(l->all->clients, fd, &peer);
 }
 
 static void
 on_readable(int lfd, short what, void *arg)
 {
 	struct listener		*l = arg;
+	struct listeners	*all = l->all;
 	struct sockaddr_storage	 ss;
 	socklen_t		 len;
 	bool			 waits = true;	/* a client, certainly */
@@ -172,9 +173,9 @@ on_readable(int lfd, short what, void *arg)
 
 	(void)what;
 	for (n = 0; n < ACCEPT_MOST; n++) {
-		if (!is_control(l) && client_full(listeners.clients) &&
+		if (!is_control(l) && client_full(all->clients) &&
 		    (!waits ||
-		    !make_room("as many clients as there may be")))
+		    !make_room(all, "as many clients as there may be")))
 			return;
 		len = sizeof(ss);
 		ss.ss_family = AF_UNSPEC;
@@ -193,10 +194,10 @@ on_readable(int lfd, short what, void *arg)
 			 * A full descriptor table is an error even if no client
 			 * waits, and idle clients are closed only for another.
 			 */
-			if (waits && make_room(strerror(error)))
+			if (waits && make_room(all, strerror(error)))
 				continue;
 		} else if (error != EAGAIN)
-			pause_accepting(strerror(error));
+			pause_accepting(all, strerror(error));
 		return;
 	}
 }
@@ -206,18 +207,18 @@ on_readable(int lfd, short what, void *arg)
 static void
 free_listener(struct listener *l)
 {
-	TAILQ_REMOVE(&listeners.list, l, entry);
+	TAILQ_REMOVE(&l->all->list, l, entry);
 	event_del(&l->readable);
 	close(l->fd);
 	free(l);
 }
 
 void
-listen_add(int fd, const struct msg_listener *about)
+listen_add(struct listeners *all, int fd, const struct msg_listener *about)
 {
 	struct listener	*l;
 
-	listen_end(about->number);
+	listen_end(all, about->number);
 	/*
 	 * The descriptor's flags are shared with an earlier engine, which may
 	 * have cleared this one.
@@ -226,19 +227,20 @@ listen_add(int fd, const struct msg_listener *about)
 		log_warning("listening socket %s: fcntl: %s", about->name,
 		    strerror(errno));
 	l = alloc_zero(1, sizeof(*l));
+	l->all = all;
 	l->fd = fd;
 	l->about = *about;
 	event_set(&l->readable, fd, EV_READ | EV_PERSIST, on_readable, l);
-	TAILQ_INSERT_TAIL(&listeners.list, l, entry);
+	TAILQ_INSERT_TAIL(&all->list, l, entry);
 	watch_listener(l);
 }
 
 void
-listen_end(uint32_t number)
+listen_end(struct listeners *all, uint32_t number)
 {
 	struct listener	*l;
 
-	TAILQ_FOREACH(l, &listeners.list, entry)
+	TAILQ_FOREACH(l, &all->list, entry)
 		if (l->about.number == number) {
 			free_listener(l);
 			return;
@@ -246,25 +248,28 @@ listen_end(uint32_t number)
 }
 
 void
-listen_allow(const struct settings_networks *allowed)
+listen_allow(struct listeners *all, const struct settings_networks *allowed)
 {
-	listeners.allowed = allowed;
+	all->allowed = allowed;
 }
 
 void
-listen_stop(void)
+listen_stop(struct listeners *all)
 {
 	struct listener	*l;
 
-	while ((l = TAILQ_FIRST(&listeners.list)) != NULL)
+	while ((l = TAILQ_FIRST(&all->list)) != NULL)
 		free_listener(l);
 }
 
-void
-listen_init(struct clients *clients, struct controls *controls)
+struct listeners *
+listen_new(struct clients *clients, struct controls *controls)
 {
-	listeners.clients = clients;
-	listeners.controls = controls;
-	TAILQ_INIT(&listeners.list);
-	evtimer_set(&listeners.resume, on_resume, NULL);
+	struct listeners	*all = alloc_zero(1, sizeof(*all));
+
+	all->clients = clients;
+	all->controls = controls;
+	TAILQ_INIT(&all->list);
+	evtimer_set(&all->resume, on_resume, all);
+	return all;
 }

@@ -14,21 +14,23 @@ struct controls;
  * connections of a socket, since Postfix gets an error if the queue is full. If
  * descriptors run out, clients without a request in flight are closed.
  */
-void	listen_init(struct clients *, struct controls *);
+struct listeners;
+
+struct listeners	*listen_new(struct clients *, struct controls *);
 
 /*
  * The networks that may connect by TCP; if empty, every host. They stay the
  * caller's, and must be valid until the next call. Connected clients stay.
  */
-void	listen_allow(const struct settings_networks *);
+void	listen_allow(struct listeners *, const struct settings_networks *);
 
 /* Takes over the socket. It replaces one of the same number. */
-void	listen_add(int fd, const struct msg_listener *);
+void	listen_add(struct listeners *, int fd, const struct msg_listener *);
 
 /* Closes the socket of this number, if there is one. */
-void	listen_end(uint32_t number);
+void	listen_end(struct listeners *, uint32_t number);
 
 /* Closes all listening sockets. */
-void	listen_stop(void);
+void	listen_stop(struct listeners *);
 
 #endif

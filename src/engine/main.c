@@ -65,7 +65,7 @@ use_settings(struct settings *fresh)
 	stats_rules(fresh);
 	maillog_stages_afresh(engine.maillog);
 	refusal_use(fresh);
-	listen_allow(&fresh->allowed_clients);
+	listen_allow(engine.listeners, &fresh->allowed_clients);
 	client_set_idle(engine.clients, (int64_t)fresh->delay_to_close * 1000);
 	if (!engine.policy->memory) {
 		memory_free(engine.memory);
@@ -102,7 +102,7 @@ stop_engine(void)
 	if (run.stopping)
 		return;
 	run.stopping = true;
-	listen_stop();
+	listen_stop(engine.listeners);
 	control_stop(engine.controls);
 	client_stop(engine.clients);
 	refusal_settle();
@@ -156,11 +156,11 @@ on_message(const struct message *m)
 		if (run.stopping)
 			close(m->fd);
 		else
-			listen_add(m->fd, &about);
+			listen_add(engine.listeners, m->fd, &about);
 		return;
 	case MSG_LISTENER_END:
 		if (msg_number_get(&number, m->payload, m->len) == 0)
-			listen_end((uint32_t)number);
+			listen_end(engine.listeners, (uint32_t)number);
 		return;
 	case MSG_STOP:
 		stop_engine();
@@ -271,7 +271,7 @@ init_engine(void)
 	engine.controls = control_new(&engine, start->identity.drop ? 0 :
 	    geteuid(), start->parent, command_find);
 	engine.scan_queue = scan_queue_new(engine.controls);
-	listen_init(engine.clients, engine.controls);
+	engine.listeners = listen_new(engine.clients, engine.controls);
 	pending_init(respond_on_verdict);
 	ledger_init(&engine, start->parent, on_ledger, respond_on_late);
 	use_settings(start->settings);
@@ -285,7 +285,7 @@ init_engine(void)
 	if (start->peer != NULL)
 		ledger_set(start->peer);
 	for (i = 0; i < start->nlisteners; i++)
-		listen_add(start->listeners[i].fd,
+		listen_add(engine.listeners, start->listeners[i].fd,
 		    &start->listeners[i].about);
 }
 
