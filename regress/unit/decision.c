@@ -339,7 +339,7 @@ waits_for_what_the_ledger_told(void **state)
 static void
 weighs_every_window(void **state)
 {
-	static struct msg_weighed	answer;
+	static struct msg_weighed	answer = { .keys[0].habit = true };
 
 	(void)state;
 	key(9, 2);
@@ -353,6 +353,7 @@ weighs_every_window(void **state)
 	assert_int_equal(answer.keys[0].nwindows, 2);
 	assert_int_equal(answer.keys[0].granted_for, 50);
 	assert_false(answer.keys[0].sql);
+	assert_false(answer.keys[0].habit);
 	assert_int_equal(answer.keys[0].windows[0].limit.mails, 11);
 	assert_int_equal(answer.keys[0].windows[0].used, 9);
 	assert_int_equal(answer.keys[0].windows[0].amount, 2);

@@ -545,6 +545,7 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 		answer->granted = k->granted;
 		answer->granted_for = k->granted > 0 ?
 		    k->granted_until - d->now : 0;
+		answer->habit = false;
 		answer->nwindows = 0;
 		answer->windows = room;
 		for (j = 0; j < k->limits->count && j < LIMITS_MAX &&

@@ -91,7 +91,8 @@ void	decision_amounts(struct decision *);
 
 /*
  * After decision_make: fills in the keys, with all windows of those that are
- * charged, but not the verdict.
+ * charged, but not what is known of new recipients (`habit` is false), and not
+ * the verdict.
  */
 void	decision_weigh(const struct decision *, struct msg_weighed *);
 
