@@ -35,6 +35,10 @@ static struct {
 	char			id[300];	/* of the last row */
 	size_t			touched;
 	enum store_result	set;		/* of the next change only */
+	size_t			old;		/* blocks to be corrected */
+	size_t			written;	/* overrides, by how many */
+	size_t			writes;		/* calls */
+	int64_t			lasts;		/* ms that each of them takes */
 	bool			slow;		/* commits wait for a flush */
 	bool			unflushed;
 	void			(*flushed)(void *);
@@ -196,11 +200,19 @@ enum store_result
 store_overrides(struct store *s, bool batch, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
+	char		id[32];
+	struct override	o = { .kind = OVERRIDE_KEY_BLOCK, .id = id,
+			    .until = OVERRIDE_FOREVER, .who = "",
+			    .reason = "" };
+	size_t		i;
+
 	(void)s;
 	(void)batch;
 	(void)now;
-	(void)each;
-	(void)arg;
+	for (i = 0; i < store.old; i++) {
+		o.idlen = (size_t)snprintf(id, sizeof(id), "user%zu", i);
+		each(arg, &o);
+	}
 	return STORE_OK;
 }
 
@@ -209,12 +221,16 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
     int64_t now)
 {
 	enum store_result	result = store.set;
+	struct mono		end = clock_after(clock_mono(), store.lasts);
 
 	(void)s;
 	(void)list;
-	(void)n;
 	(void)now;
 	called("o");
+	store.written += n;
+	store.writes++;
+	while (!clock_passed(end, clock_mono()))
+		;
 	store.set = STORE_OK;
 	return result;
 }
@@ -298,6 +314,7 @@ struct rig {
 	struct msg_verdict	 answer[100];
 	char			 order[200];	/* of the answers */
 	size_t			 hits;
+	uint8_t			 overridden;	/* result of the last change */
 };
 
 static int
@@ -414,7 +431,7 @@ on_overridden(void *arg, uint64_t request, const struct msg_overridden *o)
 	struct rig	*r = arg;
 	char		 one[8];
 
-	assert_int_equal(o->result, OVERRIDE_FAILED);
+	r->overridden = o->result;
 	(void)snprintf(one, sizeof(one), "%d", (int)request);
 	(void)strlcat(r->order, one, sizeof(r->order));
 }
@@ -565,11 +582,51 @@ changes_that_are_lost(void **state)
 	store.commit = STORE_LOST;
 	assert_int_equal(run(r), STORE_LOST);
 	assert_string_equal(r->order, "2");
+	assert_int_equal(r->overridden, OVERRIDE_FAILED);
 	block(r, 3, "login:bob");
 	store.begin = STORE_LOST;
 	assert_int_equal(run(r), STORE_LOST);
 	assert_string_equal(r->order, "23");
+	assert_int_equal(r->overridden, OVERRIDE_FAILED);
 	assert_int_equal(r->batch->count, 0);
+}
+
+/* The change does not depend on a correction that fails before it. */
+static void
+changes_after_a_failed_correction(void **state)
+{
+	struct rig	*r = *state;
+
+	store.old = 1;
+	add(r, 1, "bob", 2);
+	assert_int_equal(run(r), STORE_OK);
+	block(r, 2, "login:eve");
+	store.set = STORE_FAILED;
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(r->order, "1");
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(r->order, "12");
+	assert_int_equal(r->overridden, OVERRIDE_DONE);
+}
+
+/* A slow server gets them in several transactions, and each in portions. */
+static void
+corrections_take_little_time(void **state)
+{
+	struct rig	*r = *state;
+
+	store.old = 2000;
+	store.lasts = 20;
+	add(r, 1, "bob", 2);
+	assert_int_equal(run(r), STORE_OK);
+	store.written = store.writes = 0;
+	assert_int_equal(run(r), STORE_OK);
+	assert_true(store.written > 0);
+	assert_true(store.written < 2000);
+	assert_true(store.written / store.writes <= 100);
+	store.lasts = 0;
+	assert_int_equal(run(r), STORE_OK);
+	assert_true(store.written >= 2000);
 }
 
 /* What was only weighed is answered; a reset may have been made. */
@@ -784,6 +841,8 @@ main(void)
 		TEST(locked_database_is_waited_for),
 		TEST(lost_connection_is_passed_on),
 		TEST(changes_that_are_lost),
+		TEST(changes_after_a_failed_correction),
+		TEST(corrections_take_little_time),
 		TEST(reset_that_is_lost),
 		TEST(charges_overtake_an_id_being_read),
 		TEST(the_engine_is_gone),

@@ -11,7 +11,8 @@
 
 #define FRESH_MS	1000
 #define SHARE		50	/* least age, in durations of a reading */
-#define CORRECT_MOST	2000	/* corrections in a batch of their own */
+#define CORRECT_PORTION	20	/* corrections in a call of the store */
+#define CORRECT_MS	50	/* in a batch of their own, then no more */
 
 void
 override_table_copy(struct override_copies *c, const struct override *o)
@@ -372,6 +373,31 @@ record_lock(struct override_table *t, const struct override *lock, int64_t now)
 	return OVERRIDE_DONE;
 }
 
+/*
+ * Writes corrections; without `all` only as many as take little time. The next
+ * reading finds the others again.
+ */
+static enum store_result
+write_corrections(struct override_table *t, struct store *store, bool all,
+    int64_t now)
+{
+	struct mono		end = clock_after(clock_mono(), CORRECT_MS);
+	enum store_result	result = STORE_OK;
+	size_t			n;
+
+	t->corrects = 0;
+	while (result == STORE_OK && t->corrects < t->due.n &&
+	    (all || !clock_passed(end, clock_mono()))) {
+		n = t->due.n - t->corrects;
+		if (n > CORRECT_PORTION)
+			n = CORRECT_PORTION;
+		result = store_set_overrides(store, t->due.list + t->corrects,
+		    n, now);
+		t->corrects += n;
+	}
+	return result;
+}
+
 enum store_result
 override_table_change(struct override_table *t, struct store *store,
     const struct override *list, size_t n, int64_t now,
@@ -387,10 +413,7 @@ override_table_change(struct override_table *t, struct store *store,
 		    now);
 	if ((result = override_table_batch(t, store, now)) != STORE_OK)
 		return result;
-	/* What is left is found again by the next reading. */
-	t->corrects = n == 0 && t->due.n > CORRECT_MOST ? CORRECT_MOST :
-	    t->due.n;
-	result = store_set_overrides(store, t->due.list, t->corrects, now);
+	result = write_corrections(t, store, n > 0, now);
 	if (n > 0)
 		*outcome = list->kind == OVERRIDE_LOCK ?
 		    record_lock(t, list, now) : set_overrides(t, list, n, now);

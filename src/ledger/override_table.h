@@ -78,8 +78,8 @@ enum store_result	 override_table_lock(struct override_table *,
  * networks. A lock is one that was set while the database was away: it is not
  * written if it has ended, or if a later lock of that id, or its end, is stored
  * already. What the last reading found wrong is corrected too; without a change
- * (n is 0) only that, and not all at once if it is much. *outcome: the result
- * of the change once it is committed.
+ * (n is 0) only that, and not all at once if it takes long. *outcome: the
+ * result of the change once it is committed.
  */
 enum store_result	 override_table_change(struct override_table *,
 			    struct store *, const struct override *, size_t n,

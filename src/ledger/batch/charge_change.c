@@ -89,9 +89,12 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono)
 	/* Whether it was committed is unknown: no answer. */
 	if (writes && commits && result == STORE_LOST)
 		free_change(b, c);
-	else if (c != NULL && result == STORE_FAILED)
+	else if (writes && result == STORE_FAILED)
 		answer_change(b, c, OVERRIDE_FAILED);
 	else if (writes && result == STORE_OK)
 		answer_change(b, c, outcome);
+	/* A correction failed: the change is next, after a new reading. */
+	else if (result == STORE_FAILED)
+		override_table_empty(&b->overrides->due);
 	return result == STORE_FAILED ? STORE_OK : result;
 }
