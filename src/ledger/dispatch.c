@@ -94,7 +94,7 @@ on_overridden(void *arg, uint64_t request, const struct msg_overridden *answer)
 
 	if (answer->result == OVERRIDE_FAILED)
 		log_warning("%s: %s", store_description(l->store),
-		    store_error(l->store));
+		    ledger_reason(l));
 	msg_overridden_put(ledger_payload(l), answer);
 	ledger_answer(l, MSG_OVERRIDDEN, request);
 }
@@ -230,7 +230,7 @@ on_overrides_wanted(struct ledger *l, const struct message *m)
 	enum store_result	result = refresh_overrides(l);
 
 	msg_text_put(ledger_payload(l), result == STORE_OK ? "" :
-	    store_error(l->store));
+	    ledger_reason(l));
 	ledger_answer(l, MSG_OVERRIDES_END, m->request);
 	return 0;
 }

@@ -93,7 +93,7 @@ inquiry_step(struct ledger *l)
 	now = clock_mono();
 	if (result == STORE_FAILED || result == STORE_LOST ||
 	    (result == STORE_BUSY && clock_passed(q->deadline, now))) {
-		q->fail(q, q->why != NULL ? q->why : store_error(l->store));
+		q->fail(q, q->why != NULL ? q->why : ledger_reason(l));
 		q->answered = true;
 	}
 	/* All rows are read without haste: decisions of others come first. */

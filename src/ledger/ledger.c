@@ -28,10 +28,18 @@ leave(struct ledger *l, int status)
 	exit(status);
 }
 
+const char *
+ledger_reason(const struct ledger *l)
+{
+	const char	*reason = store_error(l->store);
+
+	return reason[0] != '\0' ? reason : "no reason is known";
+}
+
 void
 ledger_lost(struct ledger *l)
 {
-	log_error("%s: %s", store_description(l->store), store_error(l->store));
+	log_error("%s: %s", store_description(l->store), ledger_reason(l));
 	leave(l, ROLE_AWAY);
 }
 
@@ -43,7 +51,7 @@ ledger_ended(struct ledger *l, int64_t used)
 	    clock_mono().ns - used < IDLE_NS)
 		ledger_lost(l);
 	log_debug("%s: the idle connection is closed: %s",
-	    store_description(l->store), store_error(l->store));
+	    store_description(l->store), ledger_reason(l));
 	leave(l, ROLE_IDLE);
 }
 
@@ -92,8 +100,7 @@ ledger_note(struct ledger *l, enum store_result result)
 	if (l->trouble[0] != '\0' ||
 	    (l->busy && now - l->busy_since < brief * 1000000))
 		return;
-	(void)strlcpy(l->trouble, store_error(l->store)[0] != '\0' ?
-	    store_error(l->store) : "no reason is known", sizeof(l->trouble));
+	(void)strlcpy(l->trouble, ledger_reason(l), sizeof(l->trouble));
 	log_error("%s: %s", store_description(l->store), l->trouble);
 }
 

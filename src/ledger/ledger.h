@@ -77,6 +77,9 @@ struct ledger {
 
 /* --- ledger.c: the state of the database; messages --- */
 
+/* The store's last fault, or words for none: text for the log and policyctl. */
+const char	*ledger_reason(const struct ledger *);
+
 /* Logs that the connection is lost and ends the process. Does not return. */
 void	ledger_lost(struct ledger *);
 

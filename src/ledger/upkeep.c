@@ -74,8 +74,7 @@ upkeep_clean(struct ledger *l)
 	m.failed = l->clean.state == CLEAN_FAILED;
 	m.records = l->clean.records;
 	if (m.failed)
-		(void)strlcpy(m.reason, store_error(l->store),
-		    sizeof(m.reason));
+		(void)strlcpy(m.reason, ledger_reason(l), sizeof(m.reason));
 	msg_cleaned_put(ledger_payload(l), &m);
 	channel_send(l->parent, MSG_CLEANED, 0, &l->payload, -1);
 	if (m.done)
@@ -107,7 +106,7 @@ upkeep_send_hits(struct ledger *l)
 		notices_send(l->notices, l->report);
 	else if (wanted == MSG_HITS_WANTED && hits_send(l->hits, l->store,
 	    l->report, l->settings, l->limits, clock_wall()) != STORE_OK) {
-		log_error("the hits for the report: %s", store_error(l->store));
+		log_error("the hits for the report: %s", ledger_reason(l));
 		ledger_drop_report(l);
 	}
 }
@@ -121,7 +120,7 @@ upkeep_on_hits_sent(struct ledger *l, const struct message *m)
 	good = hits_forget(l->hits, l->store, clock_wall()) == STORE_OK;
 	if (!good)
 		log_error("the hits that were reported stay: %s",
-		    store_error(l->store));
+		    ledger_reason(l));
 	msg_number_put(ledger_payload(l), good);
 	channel_send(l->parent, MSG_HITS_FORGOTTEN, 0, &l->payload, -1);
 	return 0;
@@ -144,8 +143,7 @@ upkeep_notices(struct ledger *l, struct mono now)
 		ledger_lost(l);
 	if (result == STORE_FAILED && l->trouble[0] == '\0' &&
 	    log_allowed(&l->notices_failed, TROUBLE_SECONDS, &suppressed))
-		log_warning("users are not told yet: %s",
-		    store_error(l->store));
+		log_warning("users are not told yet: %s", ledger_reason(l));
 	if (new)
 		channel_signal(l->parent, MSG_NOTICE_NEW, 0);
 }
