@@ -53,6 +53,7 @@ struct applied {
 	size_t			 network_at[CHARGE_KEYS_MAX];
 	size_t			 lock_at[CHARGE_KEYS_MAX];
 	size_t			 passes_at;
+	struct limit		 pass_limit;	/* of keys that have `pass` */
 };
 
 void	apply_init(struct applied *);

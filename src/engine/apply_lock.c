@@ -83,7 +83,6 @@ apply_lock_of(struct str *ids, const struct settings *s,
 static void
 add_pass_key(struct applied *a, size_t at, size_t len, uint8_t pass)
 {
-	static struct limit	 limit = { LOCK_PASSES, LOCK_PASS_PERIOD };
 	struct msg_charge_key	*key = &a->charge.keys[a->charge.nkeys];
 
 	if (len == 0) {
@@ -97,8 +96,10 @@ add_pass_key(struct applied *a, size_t at, size_t len, uint8_t pass)
 	key->amount = 1;
 	key->pass = pass;
 	key->rule = UINT16_MAX;
+	a->pass_limit.mails = LOCK_PASSES;
+	a->pass_limit.seconds = LOCK_PASS_PERIOD;
 	key->limits.count = 1;
-	key->limits.list = &limit;
+	key->limits.list = &a->pass_limit;
 }
 
 void
