@@ -31,9 +31,11 @@ static struct answer {
 } answers[MANY];
 static size_t		nanswers;
 
-static struct policy	*policy;
-static struct channel	*engine;	/* our end */
-static struct channel	*ledger;	/* the other one */
+static struct pending_queue	*queue;
+static struct replay		*replay;
+static struct policy		*policy;
+static struct channel		*engine;	/* our end */
+static struct channel		*ledger;	/* the other one */
 static struct msg_charge	asked[MANY];	/* what the ledger got */
 static struct str		asked_bytes[MANY];
 static uint64_t			numbers[MANY];
@@ -43,19 +45,21 @@ static int64_t			owed;		/* as it is told */
 static const int64_t		charged[] = { 1 };
 
 static void
-on_owed(const struct msg_charge *c, const int64_t *amounts, int64_t date,
-    int sign)
+on_owed(void *arg, const struct msg_charge *c, const int64_t *amounts,
+    int64_t date, int sign)
 {
+	assert_ptr_equal(arg, &owed);
 	assert_int_equal(c->nkeys, 1);
 	assert_true(date > 0);
 	owed += sign * amounts[0];
 }
 
 static void
-on_answer(struct pending *p, const struct msg_verdict *v)
+on_answer(void *arg, struct pending *p, const struct msg_verdict *v)
 {
 	struct answer	*a = &answers[nanswers++ % MANY];
 
+	assert_ptr_equal(arg, answers);
 	a->client = (uintptr_t)p->client;
 	a->verdict = v->verdict;
 	a->again = p->again;
@@ -71,16 +75,16 @@ connect_ledger(void)
 	engine = channel_new(fd[0], ROLE_ENGINE, ROLE_LEDGER);
 	ledger = channel_new(fd[1], ROLE_LEDGER, ROLE_ENGINE);
 	nasked = 0;
-	pending_use_channel(engine);
-	replay_channel(engine);
-	pending_set_serving();
+	pending_use_channel(queue, engine);
+	replay_channel(replay, engine);
+	pending_set_serving(queue);
 }
 
 static void
 lose_ledger(void)
 {
-	pending_use_channel(NULL);
-	replay_channel(NULL);
+	pending_use_channel(queue, NULL);
+	replay_channel(replay, NULL);
 	channel_free(engine);
 	channel_free(ledger);
 	engine = ledger = NULL;
@@ -97,8 +101,8 @@ set_up(void **state)
 		return -1;
 	s->db_timeout = TIMEOUT_MS;
 	policy = policy_new(s);
-	pending_init(on_answer);
-	replay_init(on_owed);
+	queue = pending_new(on_answer, answers);
+	replay = replay_new(on_owed, &owed);
 	connect_ledger();
 	return 0;
 }
@@ -149,8 +153,8 @@ ask(uintptr_t client, const char *id)
 	d.charge.keys[0].amount = 1;
 	d.charge.keys[0].limits.list = &ten;
 	d.charge.keys[0].limits.count = 1;
-	pending_add((struct client *)client, policy, &req, &d);
-	pending_send();
+	pending_add(queue, (struct client *)client, policy, &req, &d);
+	pending_send(queue);
 }
 
 /* What the ledger has got by now. */
@@ -182,7 +186,7 @@ verdict(uint64_t number, enum verdict which)
 
 	memset(&v, 0, sizeof(v));
 	v.verdict = (uint8_t)which;
-	return pending_verdict(number, &v);
+	return pending_verdict(queue, number, &v);
 }
 
 static void
@@ -228,7 +232,7 @@ each_its_own(void **state)
 	ask(3, "c");
 	hear();
 	assert_int_equal(nasked, 3);
-	assert_int_equal(pending_count(), 3);
+	assert_int_equal(pending_count(queue), 3);
 	assert_memory_equal(asked[1].keys[0].id, "b", 1);
 	assert_int_equal(asked[1].tag, 2);
 	assert_int_equal(asked[1].date, 0);
@@ -239,7 +243,7 @@ each_its_own(void **state)
 	is_answer(0, 2, VERDICT_REFUSED);
 	is_answer(1, 3, VERDICT_ACCEPTED);
 	is_answer(2, 1, VERDICT_UNAVAILABLE);
-	assert_int_equal(pending_count(), 0);
+	assert_int_equal(pending_count(queue), 0);
 	/* Once. */
 	assert_false(verdict(numbers[1], VERDICT_ACCEPTED));
 	assert_false(verdict(12345678, VERDICT_ACCEPTED));
@@ -307,7 +311,7 @@ lost_ledger_is_asked_again(void **state)
 	ask(3, "c");
 	assert_int_equal(nanswers, 1);
 	connect_ledger();
-	pending_send();
+	pending_send(queue);
 	hear();
 	/* What was not answered, as it was, in order; and what is new. */
 	assert_int_equal(nasked, 2);
@@ -340,13 +344,13 @@ no_ledger_for_long(void **state)
 	assert_true(answers[1].after < TIMEOUT_MS);
 	/* Nor for one that has not found its database. */
 	connect_ledger();
-	pending_use_channel(NULL);
-	pending_use_channel(engine);
+	pending_use_channel(queue, NULL);
+	pending_use_channel(queue, engine);
 	ask(3, "c");
 	run_until(3);
 	is_answer(2, 3, VERDICT_UNAVAILABLE);
-	pending_use_channel(NULL);
-	pending_use_channel(engine);
+	pending_use_channel(queue, NULL);
+	pending_use_channel(queue, engine);
 	ask(4, "d");
 	run_until(4);
 	is_answer(3, 4, VERDICT_UNAVAILABLE);
@@ -401,10 +405,10 @@ full_channel(void **state)
 		assert_true(channel_queued(engine) < most);
 	}
 	assert_true(channel_queued(engine) >= CHANNEL_HIGH);
-	assert_false(pending_full());
+	assert_false(pending_full(queue));
 	while (got < n) {
 		assert_int_not_equal(channel_flush(engine), -1);
-		pending_send();
+		pending_send(queue);
 		assert_int_not_equal(channel_read(ledger), -1);
 		while (channel_next(ledger, &m) == 1)
 			seen[got++] = m.request;
@@ -416,7 +420,7 @@ full_channel(void **state)
 		assert_int_equal(answers[0].client, got + 1);
 		nanswers = 0;
 	}
-	assert_int_equal(pending_count(), 0);
+	assert_int_equal(pending_count(queue), 0);
 }
 
 static void
@@ -428,16 +432,16 @@ memory_is_bounded(void **state)
 	(void)state;
 	memset(id, 'x', CHARGE_ID_MAX);
 	lose_ledger();
-	while (!pending_full()) {
+	while (!pending_full(queue)) {
 		ask(++n, id);
 		assert_true(n <= PENDING_BYTES_MAX / CHARGE_ID_MAX + 1);
 	}
-	while (pending_count() > 0) {
+	while (pending_count(queue) > 0) {
 		nanswers = 0;
 		run_until(1);
 		assert_int_equal(answers[0].verdict, VERDICT_UNAVAILABLE);
 	}
-	assert_false(pending_full());
+	assert_false(pending_full(queue));
 	connect_ledger();
 }
 
@@ -462,7 +466,7 @@ keep(const char *id)
 	charge.keys[0].amount = 1;
 	charge.keys[0].limits.list = &ten;
 	charge.keys[0].limits.count = 1;
-	assert_true(replay_add(&charge, charged, 1700000000));
+	assert_true(replay_add(replay, &charge, charged, 1700000000));
 }
 
 static void
@@ -472,7 +476,7 @@ replayed(uint64_t number, enum verdict which)
 
 	memset(&v, 0, sizeof(v));
 	v.verdict = (uint8_t)which;
-	replay_verdict(number, &v);
+	replay_verdict(replay, number, &v);
 }
 
 static void
@@ -483,12 +487,12 @@ what_was_accepted_is_recorded(void **state)
 	keep("b");
 	assert_int_equal(owed, 2);
 	/* Not yet: the database is away. */
-	replay_send();
+	replay_send(replay);
 	hear();
 	assert_int_equal(nasked, 0);
 	/* It gave somebody a verdict. */
-	replay_soon();
-	replay_send();
+	replay_soon(replay);
+	replay_send(replay);
 	hear();
 	assert_int_equal(nasked, 2);
 	assert_int_equal(asked[0].mode, CHARGE_REPLAY);
@@ -500,21 +504,21 @@ what_was_accepted_is_recorded(void **state)
 	assert_int_not_equal(numbers[0] & PENDING_NOT, 0);
 	assert_int_not_equal(numbers[0], numbers[1]);
 	/* Nothing is sent twice. */
-	replay_send();
+	replay_send(replay);
 	hear();
 	assert_int_equal(nasked, 2);
 	replayed(numbers[1], VERDICT_UNAVAILABLE);
 	assert_int_equal(owed, 2);
-	replay_soon();
-	replay_send();
+	replay_soon(replay);
+	replay_send(replay);
 	hear();
 	assert_int_equal(numbers[2], numbers[1]);
 	replayed(numbers[1], VERDICT_ACCEPTED);
 	replayed(numbers[1], VERDICT_ACCEPTED);
-	assert_int_equal(replay_count(), 1);
+	assert_int_equal(replay_count(replay), 1);
 	assert_int_equal(owed, 1);
 	replayed(numbers[0], VERDICT_ACCEPTED);
-	assert_int_equal(replay_count(), 0);
+	assert_int_equal(replay_count(replay), 0);
 	assert_int_equal(owed, 0);
 }
 
@@ -539,10 +543,11 @@ taking_back_any_amount(void **state)
 		charge.nkeys = 1;
 		charge.keys[0].id = "a";
 		charge.keys[0].idlen = 1;
-		assert_true(replay_back(&charge, &amounts[i], 1700000000, 7));
+		assert_true(replay_back(replay, &charge, &amounts[i],
+		    1700000000, 7));
 		assert_int_equal(owed, -back[i]);
-		replay_soon();
-		replay_send();
+		replay_soon(replay);
+		replay_send(replay);
 		hear();
 		assert_int_equal(nasked, 1);
 		assert_int_equal(asked[0].mode, CHARGE_BACK);
@@ -565,10 +570,10 @@ what_was_not_to_be_is_taken_back(void **state)
 	charge.keys[0].id = "a";
 	charge.keys[0].idlen = 1;
 	charge.keys[0].amount = 5;
-	replay_soon();
-	assert_true(replay_back(&charge, three, 1700000000, 99));
+	replay_soon(replay);
+	assert_true(replay_back(replay, &charge, three, 1700000000, 99));
 	assert_int_equal(owed, -3);
-	replay_send();
+	replay_send(replay);
 	hear();
 	assert_int_equal(nasked, 1);
 	assert_int_equal(asked[0].mode, CHARGE_BACK);
@@ -576,7 +581,7 @@ what_was_not_to_be_is_taken_back(void **state)
 	assert_int_equal(asked[0].keys[0].amount, 3);
 	replayed(numbers[0], VERDICT_ACCEPTED);
 	assert_int_equal(owed, 0);
-	assert_int_equal(replay_count(), 0);
+	assert_int_equal(replay_count(replay), 0);
 }
 
 static void
@@ -599,20 +604,20 @@ accepted_too_late(void **state)
 	charge.keys[0].amount = 5;
 	str_init(&sent);
 	msg_charge_put(&sent, &charge);
-	replay_refused(41, &sent);
-	replay_refused(42, &sent);
+	replay_refused(replay, 41, &sent);
+	replay_refused(replay, 42, &sent);
 	str_clear(&sent);
 	/* Nobody's, or refused by both. */
-	replay_late(43, &v, NULL, 5);
+	replay_late(replay, 43, &v, NULL, 5);
 	v.verdict = VERDICT_REFUSED;
-	replay_late(41, &v, NULL, 5);
-	assert_int_equal(replay_count(), 0);
+	replay_late(replay, 41, &v, NULL, 5);
+	assert_int_equal(replay_count(replay), 0);
 	v.verdict = VERDICT_ACCEPTED;
-	replay_late(41, &v, NULL, 5);
-	replay_late(42, &v, NULL, 5);
-	replay_late(42, &v, NULL, 5);
-	assert_int_equal(replay_count(), 1);
-	replay_send();
+	replay_late(replay, 41, &v, NULL, 5);
+	replay_late(replay, 42, &v, NULL, 5);
+	replay_late(replay, 42, &v, NULL, 5);
+	assert_int_equal(replay_count(replay), 1);
+	replay_send(replay);
 	hear();
 	assert_int_equal(nasked, 1);
 	assert_int_equal(asked[0].mode, CHARGE_BACK);
@@ -630,21 +635,21 @@ it_is_tried_again(void **state)
 
 	(void)state;
 	keep("a");
-	replay_soon();
-	replay_send();
+	replay_soon(replay);
+	replay_send(replay);
 	hear();
 	assert_int_equal(nasked, 1);
 	/* Lost: the next ledger gets it. */
 	lose_ledger();
 	connect_ledger();
 	/* First of all, without anybody asking. */
-	assert_true(replay_send());
+	assert_true(replay_send(replay));
 	hear();
 	assert_int_equal(nasked, 1);
 	/* The database is still away: in a while, without anybody asking. */
 	replayed(numbers[0], VERDICT_UNAVAILABLE);
-	assert_int_equal(replay_count(), 1);
-	replay_send();
+	assert_int_equal(replay_count(replay), 1);
+	replay_send(replay);
 	hear();
 	assert_int_equal(nasked, 1);
 	evtimer_set(&patience, on_patience, NULL);
@@ -656,7 +661,7 @@ it_is_tried_again(void **state)
 	}
 	evtimer_del(&patience);
 	replayed(numbers[1], VERDICT_ACCEPTED);
-	assert_int_equal(replay_count(), 0);
+	assert_int_equal(replay_count(replay), 0);
 }
 
 static void
@@ -674,15 +679,15 @@ as_much_as_fits(void **state)
 	charge.nkeys = 1;
 	charge.keys[0].id = id;
 	charge.keys[0].idlen = CHARGE_ID_MAX;
-	while (replay_add(&charge, charged, 1))
+	while (replay_add(replay, &charge, charged, 1))
 		n++;
 	assert_true(n > 0 && n <= REPLAY_BYTES_MAX / CHARGE_ID_MAX + 1);
-	assert_int_equal(replay_count(), n);
-	assert_false(replay_add(&charge, charged, 1));
+	assert_int_equal(replay_count(replay), n);
+	assert_false(replay_add(replay, &charge, charged, 1));
 	/* All of it goes out, a part at a time. */
-	replay_soon();
-	while (replay_count() > 0) {
-		replay_send();
+	replay_soon(replay);
+	while (replay_count(replay) > 0) {
+		replay_send(replay);
 		assert_true(channel_queued(engine) <
 		    CHANNEL_HIGH + CHARGE_ID_MAX + 1024);
 		assert_int_not_equal(channel_flush(engine), -1);

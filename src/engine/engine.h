@@ -28,6 +28,8 @@ struct engine {
 	struct scan_queue	*scan_queue;
 	struct blocks		*blocks;
 	struct locks		*locks;
+	struct pending_queue	*pending;	/* requests without a verdict */
+	struct replay		*replay;
 };
 
 #endif

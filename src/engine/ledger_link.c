@@ -35,8 +35,8 @@ static struct {
 static void
 use_channel(struct channel *channel)
 {
-	pending_use_channel(channel);
-	replay_channel(channel);
+	pending_use_channel(ledger.engine->pending, channel);
+	replay_channel(ledger.engine->replay, channel);
 	refusal_channel(channel);
 	locks_channel(ledger.engine->locks, channel);
 }
@@ -90,7 +90,7 @@ on_message(const struct message *m)
 
 	switch (m->type) {
 	case MSG_SERVING:
-		pending_set_serving();
+		pending_set_serving(ledger.engine->pending);
 		locks_send(ledger.engine->locks);
 		return 0;
 	case MSG_REFUSALS_KEPT:
@@ -116,8 +116,10 @@ on_message(const struct message *m)
 		if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
 			return -1;
 		if ((m->request & PENDING_NOT) != 0)
-			replay_verdict(m->request, &verdict);
-		else if (!pending_verdict(m->request, &verdict)) {
+			replay_verdict(ledger.engine->replay, m->request,
+			    &verdict);
+		else if (!pending_verdict(ledger.engine->pending, m->request,
+		    &verdict)) {
 			forget_read(m->request);
 			ledger.late(m->request, &verdict);
 		}
@@ -181,16 +183,17 @@ ledger_link_flush(void)
 	size_t	queued;
 	int	written;
 
-	client_hold(ledger.engine->clients, pending_full());
+	client_hold(ledger.engine->clients,
+	    pending_full(ledger.engine->pending));
 	ledger.fed = 0;
 	while (ledger.channel != NULL && !ledger.blocked) {
 		/*
 		 * First what was accepted without the database, so that the
 		 * ledger's next verdicts include it.
 		 */
-		if (replay_send())
-			pending_send();
-		if (pending_is_serving())
+		if (replay_send(ledger.engine->replay))
+			pending_send(ledger.engine->pending);
+		if (pending_is_serving(ledger.engine->pending))
 			refusal_send();
 		if ((queued = channel_queued(ledger.channel)) == 0)
 			return;
@@ -254,7 +257,8 @@ ledger_send(enum message_type type, uint64_t request, const struct str *payload)
 	 * One that still looks for its database would not answer, and one that
 	 * reads no questions does not soon.
 	 */
-	if (ledger.channel == NULL || !pending_is_serving() ||
+	if (ledger.channel == NULL ||
+	    !pending_is_serving(ledger.engine->pending) ||
 	    ledger.nunread == UNREAD_MOST)
 		return false;
 	ledger.unread[ledger.nunread++] = request;

@@ -107,7 +107,7 @@ stop_engine(void)
 	client_stop(engine.clients);
 	refusal_settle();
 	/* Tries once more, even if the database failed before. */
-	replay_soon();
+	replay_soon(engine.replay);
 	evtimer_add(&run.stop, &most);
 }
 
@@ -265,6 +265,7 @@ init_engine(void)
 	engine.locks = locks_new(engine.blocks);
 	refusal_init();
 	respond_init(&engine);
+	engine.replay = replay_new(respond_on_owed, NULL);
 	engine.clients = client_new(engine.maillog, respond_on_request, NULL,
 	    &bounds);
 	/* If the parent is root, the socket belongs to root. */
@@ -272,7 +273,7 @@ init_engine(void)
 	    geteuid(), start->parent, command_find);
 	engine.scan_queue = scan_queue_new(engine.controls);
 	engine.listeners = listen_new(engine.clients, engine.controls);
-	pending_init(respond_on_verdict);
+	engine.pending = pending_new(respond_on_verdict, NULL);
 	ledger_init(&engine, start->parent, on_ledger, respond_on_late);
 	use_settings(start->settings);
 	start->settings = NULL;
@@ -295,6 +296,7 @@ main(void)
 	struct sandbox_needs	needs = {
 		.role = SANDBOX_ENGINE, .directory_fd = -1
 	};
+	size_t			left;
 
 	role_begin(&run.start, ROLE_ENGINE, "engine");
 	init_engine();
@@ -307,18 +309,17 @@ main(void)
 		ledger_link_flush();
 		/* The parent starts no other ledger. */
 		if (run.stopping && !ledger_there())
-			pending_give_up();
+			pending_give_up(engine.pending);
 		if (channel_queued(run.start.parent) > 0)
 			(void)channel_flush(run.start.parent);
 		if (run.stopping && client_count(engine.clients) == 0 &&
-		    !replay_busy())
+		    !replay_busy(engine.replay))
 			run.done = true;
 		loop_turn_end();
 	}
 	events_stop(engine.followers);
-	if (replay_count() > 0)
+	if ((left = replay_count(engine.replay)) > 0)
 		log_warning("accepted without the database and not recorded: "
-		    "%zu request%s", replay_count(), replay_count() == 1 ?
-		    "" : "s");
+		    "%zu request%s", left, left == 1 ? "" : "s");
 	return 0;
 }

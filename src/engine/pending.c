@@ -16,7 +16,7 @@
 TAILQ_HEAD(pending_list, pending);
 
 /* `waiting` is ordered by deadline; the `unsent` ones are at its end. */
-static struct {
+struct pending_queue {
 	struct pending_list	 waiting;
 	struct pending_list	 unused;
 	struct pending		*unsent;
@@ -31,50 +31,51 @@ static struct {
 	bool			 timing;
 	struct mono		 timed;		/* expiry of the timer */
 	struct event		 timer;
-	void			(*answer)(struct pending *,
+	void			(*answer)(void *, struct pending *,
 				    const struct msg_verdict *);
-} pending;
+	void			*arg;
+};
 
 /*
  * Sets the timer for the earliest deadline. When that request is answered, the
  * timer stays as it is.
  */
 static void
-set_timer(struct mono deadline)
+set_timer(struct pending_queue *q, struct mono deadline)
 {
 	struct timeval	tv;
 	int		ms;
 
-	if (pending.timing && pending.timed.ns <= deadline.ns)
+	if (q->timing && q->timed.ns <= deadline.ns)
 		return;
 	ms = clock_left(deadline, loop_now());
 	tv.tv_sec = ms / 1000;
 	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
-	evtimer_add(&pending.timer, &tv);
-	pending.timed = deadline;
-	pending.timing = true;
+	evtimer_add(&q->timer, &tv);
+	q->timed = deadline;
+	q->timing = true;
 }
 
 /* --- slots --- */
 
 static struct pending *
-take_slot(void)
+take_slot(struct pending_queue *q)
 {
 	struct pending	*p;
 	size_t		 i;
 
-	if (TAILQ_EMPTY(&pending.unused)) {
+	if (TAILQ_EMPTY(&q->unused)) {
 		p = alloc_zero(CHUNK, sizeof(*p));
-		pending.slots = alloc_resize(pending.slots,
-		    pending.nslots + CHUNK, sizeof(p));
+		q->slots = alloc_resize(q->slots, q->nslots + CHUNK,
+		    sizeof(p));
 		for (i = 0; i < CHUNK; i++) {
-			p[i].number = pending.nslots;
-			pending.slots[pending.nslots++] = &p[i];
-			TAILQ_INSERT_TAIL(&pending.unused, &p[i], entry);
+			p[i].number = q->nslots;
+			q->slots[q->nslots++] = &p[i];
+			TAILQ_INSERT_TAIL(&q->unused, &p[i], entry);
 		}
 	}
-	p = TAILQ_FIRST(&pending.unused);
-	TAILQ_REMOVE(&pending.unused, p, entry);
+	p = TAILQ_FIRST(&q->unused);
+	TAILQ_REMOVE(&q->unused, p, entry);
 	p->number = (p->number + USE) & ~PENDING_NOT;
 	p->used = true;
 	return p;
@@ -82,20 +83,21 @@ take_slot(void)
 
 /* Answers, and frees the slot. */
 static void
-answer_request(struct pending *p, const struct msg_verdict *verdict)
+answer_request(struct pending_queue *q, struct pending *p,
+    const struct msg_verdict *verdict)
 {
 	struct policy	*policy = p->policy;
 
-	if (pending.unsent == p)
-		pending.unsent = TAILQ_NEXT(p, entry);
-	TAILQ_REMOVE(&pending.waiting, p, entry);
-	pending.count--;
-	pending.bytes -= p->charge.len;
+	if (q->unsent == p)
+		q->unsent = TAILQ_NEXT(p, entry);
+	TAILQ_REMOVE(&q->waiting, p, entry);
+	q->count--;
+	q->bytes -= p->charge.len;
 	p->used = false;
-	pending.answer(p, verdict);
+	q->answer(q->arg, p, verdict);
 	if (p->charge.size > KEEP)
 		str_clear(&p->charge);
-	TAILQ_INSERT_HEAD(&pending.unused, p, entry);
+	TAILQ_INSERT_HEAD(&q->unused, p, entry);
 	policy_drop(policy);
 }
 
@@ -106,77 +108,76 @@ static const struct msg_verdict	none = { .verdict = VERDICT_UNAVAILABLE };
 static void
 on_timer(int fd, short what, void *arg)
 {
-	struct pending	*p;
+	struct pending_queue	*q = arg;
+	struct pending		*p;
 
 	(void)fd;
 	(void)what;
-	(void)arg;
-	pending.timing = false;
-	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL &&
+	q->timing = false;
+	while ((p = TAILQ_FIRST(&q->waiting)) != NULL &&
 	    clock_passed(p->deadline, loop_now()))
-		answer_request(p, &none);
+		answer_request(q, p, &none);
 	if (p != NULL)
-		set_timer(p->deadline);
+		set_timer(q, p->deadline);
 }
 
 void
-pending_give_up(void)
+pending_give_up(struct pending_queue *q)
 {
 	struct pending	*p;
 
-	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL)
-		answer_request(p, &none);
+	while ((p = TAILQ_FIRST(&q->waiting)) != NULL)
+		answer_request(q, p, &none);
 }
 
 /* --- the ledger --- */
 
 void
-pending_send(void)
+pending_send(struct pending_queue *q)
 {
 	struct pending	*p;
 
-	if (pending.ledger == NULL)
+	if (q->ledger == NULL)
 		return;
-	while ((p = pending.unsent) != NULL &&
-	    channel_queued(pending.ledger) < CHANNEL_HIGH) {
-		channel_send(pending.ledger, MSG_CHARGE, p->number,
-		    &p->charge, -1);
-		pending.unsent = TAILQ_NEXT(p, entry);
+	while ((p = q->unsent) != NULL &&
+	    channel_queued(q->ledger) < CHANNEL_HIGH) {
+		channel_send(q->ledger, MSG_CHARGE, p->number, &p->charge, -1);
+		q->unsent = TAILQ_NEXT(p, entry);
 	}
 }
 
 void
-pending_use_channel(struct channel *ledger)
+pending_use_channel(struct pending_queue *q, struct channel *ledger)
 {
 	struct pending	*p;
 
-	if (pending.serving)
-		pending.lost = loop_now();
-	pending.serving = false;
-	for (p = TAILQ_FIRST(&pending.waiting); p != pending.unsent;
+	if (q->serving)
+		q->lost = loop_now();
+	q->serving = false;
+	for (p = TAILQ_FIRST(&q->waiting); p != q->unsent;
 	    p = TAILQ_NEXT(p, entry))
 		p->again = true;
-	pending.ledger = ledger;
-	pending.unsent = TAILQ_FIRST(&pending.waiting);
+	q->ledger = ledger;
+	q->unsent = TAILQ_FIRST(&q->waiting);
 }
 
 void
-pending_set_serving(void)
+pending_set_serving(struct pending_queue *q)
 {
-	pending.serving = true;
+	q->serving = true;
 }
 
 bool
-pending_is_serving(void)
+pending_is_serving(const struct pending_queue *q)
 {
-	return pending.serving;
+	return q->serving;
 }
 
 void
-pending_add(struct client *client, struct policy *policy,
-    const struct request *req, struct applied *a)
+pending_add(struct pending_queue *q, struct client *client,
+    struct policy *policy, const struct request *req, struct applied *a)
 {
-	struct pending	*p = take_slot();
+	struct pending	*p = take_slot(q);
 	struct mono	 now = loop_now(), deadline;
 	int64_t		 timeout = policy->settings->db_timeout;
 
@@ -194,12 +195,12 @@ pending_add(struct client *client, struct policy *policy,
 	 * come and go. It is never before the deadline of an older request, so
 	 * that the list stays in order.
 	 */
-	deadline = clock_after(pending.serving ? now : pending.lost, timeout);
+	deadline = clock_after(q->serving ? now : q->lost, timeout);
 	if (deadline.ns < now.ns)
 		deadline = now;
-	if (deadline.ns < pending.last.ns && pending.count > 0)
-		deadline = pending.last;
-	pending.last = p->deadline = deadline;
+	if (deadline.ns < q->last.ns && q->count > 0)
+		deadline = q->last;
+	q->last = p->deadline = deadline;
 	/*
 	 * The ledger gives up a little earlier, so that hardly any charge is
 	 * recorded after db_error_action was the answer.
@@ -208,49 +209,47 @@ pending_add(struct client *client, struct policy *policy,
 	a->charge.date = 0;
 	p->charge.len = 0;
 	msg_charge_put(&p->charge, &a->charge);
-	pending.bytes += p->charge.len;
-	pending.count++;
-	TAILQ_INSERT_TAIL(&pending.waiting, p, entry);
-	if (pending.unsent == NULL)
-		pending.unsent = p;
-	set_timer(deadline);
+	q->bytes += p->charge.len;
+	q->count++;
+	TAILQ_INSERT_TAIL(&q->waiting, p, entry);
+	if (q->unsent == NULL)
+		q->unsent = p;
+	set_timer(q, deadline);
 }
 
 bool
-pending_verdict(uint64_t request, const struct msg_verdict *verdict)
+pending_verdict(struct pending_queue *q, uint64_t request,
+    const struct msg_verdict *verdict)
 {
 	uint64_t	 index = request % USE;
 	struct pending	*p;
 
-	if (index >= pending.nslots)
+	if (index >= q->nslots)
 		return false;
-	p = pending.slots[index];
+	p = q->slots[index];
 	if (!p->used || p->number != request)
 		return false;
-	answer_request(p, verdict);
+	answer_request(q, p, verdict);
 	return true;
 }
 
-struct msg_charge *
-pending_charge(const struct pending *p)
+void
+pending_charge(const struct pending *p, struct msg_charge *charge)
 {
-	static struct msg_charge	charge;
-
-	if (msg_charge_get(&charge, p->charge.data, p->charge.len) == -1)
+	if (msg_charge_get(charge, p->charge.data, p->charge.len) == -1)
 		log_fatal("a charge of our own is broken");
-	return &charge;
 }
 
 size_t
-pending_count(void)
+pending_count(const struct pending_queue *q)
 {
-	return pending.count;
+	return q->count;
 }
 
 int64_t
-pending_oldest(void)
+pending_oldest(const struct pending_queue *q)
 {
-	const struct pending	*p = TAILQ_FIRST(&pending.waiting);
+	const struct pending	*p = TAILQ_FIRST(&q->waiting);
 	int64_t			 ns;
 
 	if (p == NULL)
@@ -260,17 +259,22 @@ pending_oldest(void)
 }
 
 bool
-pending_full(void)
+pending_full(const struct pending_queue *q)
 {
-	return pending.bytes > PENDING_BYTES_MAX;
+	return q->bytes > PENDING_BYTES_MAX;
 }
 
-void
-pending_init(void (*answer)(struct pending *, const struct msg_verdict *))
+struct pending_queue *
+pending_new(void (*answer)(void *, struct pending *,
+    const struct msg_verdict *), void *arg)
 {
-	TAILQ_INIT(&pending.waiting);
-	TAILQ_INIT(&pending.unused);
-	pending.answer = answer;
-	pending.lost = loop_now();
-	evtimer_set(&pending.timer, on_timer, NULL);
+	struct pending_queue	*q = alloc_zero(1, sizeof(*q));
+
+	TAILQ_INIT(&q->waiting);
+	TAILQ_INIT(&q->unused);
+	q->answer = answer;
+	q->arg = arg;
+	q->lost = loop_now();
+	evtimer_set(&q->timer, on_timer, q);
+	return q;
 }

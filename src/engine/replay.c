@@ -19,8 +19,8 @@
 #define REFUSED_MAX	1024	/* refused charges that are kept */
 #define PROBE_SECONDS	1	/* between two tries otherwise */
 
-struct replay {
-	TAILQ_ENTRY(replay)	 entry;
+struct kept {
+	TAILQ_ENTRY(kept)	 entry;
 	uint64_t		 number;
 	bool			 sent;
 	bool			 back;		/* it takes back */
@@ -29,10 +29,10 @@ struct replay {
 	int64_t			 charged[];	/* for each key */
 };
 
-TAILQ_HEAD(replay_list, replay);
+TAILQ_HEAD(kept_list, kept);
 
-static struct {
-	struct replay_list	 list;		/* oldest first */
+struct replay {
+	struct kept_list	 list;		/* oldest first */
 	size_t			 count;
 	size_t			 bytes;
 	size_t			 sent;		/* unanswered ones */
@@ -42,128 +42,130 @@ static struct {
 	uint64_t		 recorded;	/* since last logged */
 	struct channel		*ledger;
 	struct event		 timer;
-	void			(*owed)(const struct msg_charge *,
+	void			(*owed)(void *, const struct msg_charge *,
 				    const int64_t *, int64_t, int);
+	void			*arg;
 	size_t			 nrefused;	/* ever */
 	struct {
 		uint64_t	request;
 		struct str	charge;		/* len 0: unused */
 	}			 refused[REFUSED_MAX];
-} replay;
+};
 
 static size_t
-charge_size(const struct replay *r)
+charge_size(const struct kept *k)
 {
-	return sizeof(*r) + r->charge.size + sizeof(r->charged[0]);
+	return sizeof(*k) + k->charge.size + sizeof(k->charged[0]);
 }
 
 /* Sends one in a while, to find out whether the database records it. */
 static void
-schedule_probe(void)
+schedule_probe(struct replay *r)
 {
 	static const struct timeval	later = { PROBE_SECONDS, 0 };
 
-	replay.well = false;
-	if (replay.count > 0 && !evtimer_pending(&replay.timer, NULL))
-		evtimer_add(&replay.timer, &later);
+	r->well = false;
+	if (r->count > 0 && !evtimer_pending(&r->timer, NULL))
+		evtimer_add(&r->timer, &later);
 }
 
 /* Sends until `most` are unanswered. */
 static void
-send_charges(size_t most)
+send_charges(struct replay *r, size_t most)
 {
-	struct replay	*r;
+	struct kept	*k;
 
-	if (replay.ledger == NULL)
+	if (r->ledger == NULL)
 		return;
-	TAILQ_FOREACH(r, &replay.list, entry) {
-		if (replay.sent >= most ||
-		    channel_queued(replay.ledger) >= CHANNEL_HIGH)
+	TAILQ_FOREACH(k, &r->list, entry) {
+		if (r->sent >= most ||
+		    channel_queued(r->ledger) >= CHANNEL_HIGH)
 			return;
-		if (r->sent)
+		if (k->sent)
 			continue;
-		channel_send(replay.ledger, MSG_CHARGE, r->number, &r->charge,
-		    -1);
-		r->sent = true;
-		replay.sent++;
+		channel_send(r->ledger, MSG_CHARGE, k->number, &k->charge, -1);
+		k->sent = true;
+		r->sent++;
 	}
 }
 
 bool
-replay_send(void)
+replay_send(struct replay *r)
 {
-	if (!replay.well || replay.ledger == NULL ||
-	    replay.sent == replay.count)
+	if (!r->well || r->ledger == NULL || r->sent == r->count)
 		return true;
-	send_charges(AT_ONCE);
-	return replay.sent == replay.count;
+	send_charges(r, AT_ONCE);
+	return r->sent == r->count;
 }
 
 static void
 on_timer(int fd, short what, void *arg)
 {
+	struct replay	*r = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
-	if (replay.well || replay.count == 0)
+	if (r->well || r->count == 0)
 		return;
-	send_charges(1);
-	schedule_probe();
+	send_charges(r, 1);
+	schedule_probe(r);
 }
 
 void
-replay_soon(void)
+replay_soon(struct replay *r)
 {
-	replay.well = true;
+	r->well = true;
 }
 
-static struct replay *
-keep_charge(struct msg_charge *charge, const int64_t *charged, int64_t date)
+static struct kept *
+keep_charge(struct replay *r, struct msg_charge *charge,
+    const int64_t *charged, int64_t date)
 {
-	struct replay	*r;
+	struct kept	*k;
 	size_t		 i;
 
 	charge->date = date;
 	charge->deadline = INT64_MAX;
-	r = alloc_zero(1, sizeof(*r) + charge->nkeys * sizeof(r->charged[0]));
-	r->date = date;
+	k = alloc_zero(1, sizeof(*k) + charge->nkeys * sizeof(k->charged[0]));
+	k->date = date;
 	for (i = 0; i < charge->nkeys; i++)
-		r->charged[i] = charged[i];
-	r->number = ++replay.number | PENDING_NOT;
-	str_init(&r->charge);
-	msg_charge_put(&r->charge, charge);
-	TAILQ_INSERT_TAIL(&replay.list, r, entry);
-	replay.count++;
-	replay.bytes += charge_size(r);
-	replay.owed(charge, r->charged, date, 1);
-	return r;
+		k->charged[i] = charged[i];
+	k->number = ++r->number | PENDING_NOT;
+	str_init(&k->charge);
+	msg_charge_put(&k->charge, charge);
+	TAILQ_INSERT_TAIL(&r->list, k, entry);
+	r->count++;
+	r->bytes += charge_size(k);
+	r->owed(r->arg, charge, k->charged, date, 1);
+	return k;
 }
 
 bool
-replay_add(struct msg_charge *charge, const int64_t *charged, int64_t date)
+replay_add(struct replay *r, struct msg_charge *charge, const int64_t *charged,
+    int64_t date)
 {
-	if (replay.bytes >= REPLAY_BYTES_MAX) {
+	if (r->bytes >= REPLAY_BYTES_MAX) {
 		stats_add(STATS_REPLAY_LOST, 1);
-		if (replay.lost++ == 0)
+		if (r->lost++ == 0)
 			log_warning("no room for more of what is accepted "
 			    "without the database: from now on it will not be "
-			    "recorded (requests waiting: %zu)", replay.count);
+			    "recorded (requests waiting: %zu)", r->count);
 		return false;
 	}
 	charge->mode = CHARGE_REPLAY;
-	(void)keep_charge(charge, charged, date);
-	schedule_probe();
+	(void)keep_charge(r, charge, charged, date);
+	schedule_probe(r);
 	return true;
 }
 
 bool
-replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
-    int64_t tag)
+replay_back(struct replay *r, struct msg_charge *charge,
+    const int64_t *charged, int64_t date, int64_t tag)
 {
 	int64_t	owed[CHARGE_KEYS_MAX], amount;
 	size_t	i;
 
-	if (replay.bytes >= REPLAY_BYTES_MAX)
+	if (r->bytes >= REPLAY_BYTES_MAX)
 		return false;
 	charge->mode = CHARGE_BACK;
 	charge->tag = tag;
@@ -174,73 +176,74 @@ replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
 		charge->keys[i].amount = amount;
 		owed[i] = -amount;
 	}
-	keep_charge(charge, owed, date)->back = true;
+	keep_charge(r, charge, owed, date)->back = true;
 	return true;
 }
 
 void
-replay_verdict(uint64_t request, const struct msg_verdict *verdict)
+replay_verdict(struct replay *r, uint64_t request,
+    const struct msg_verdict *verdict)
 {
-	static struct msg_charge	 charge;
-	struct replay			*r;
+	struct msg_charge	 charge;
+	struct kept		*k;
 
-	TAILQ_FOREACH(r, &replay.list, entry)
-		if (r->number == request)
+	TAILQ_FOREACH(k, &r->list, entry)
+		if (k->number == request)
 			break;
-	if (r == NULL || !r->sent)
+	if (k == NULL || !k->sent)
 		return;
-	replay.sent--;
+	r->sent--;
 	if (verdict->verdict == VERDICT_UNAVAILABLE) {
-		r->sent = false;
-		schedule_probe();
+		k->sent = false;
+		schedule_probe(r);
 		return;
 	}
-	replay.well = true;
-	if (!r->back) {
+	r->well = true;
+	if (!k->back) {
 		stats_add(STATS_REPLAYED, 1);
-		replay.recorded++;
+		r->recorded++;
 	}
-	if (msg_charge_get(&charge, r->charge.data, r->charge.len) == -1)
+	if (msg_charge_get(&charge, k->charge.data, k->charge.len) == -1)
 		log_fatal("a charge of our own is broken");
-	replay.owed(&charge, r->charged, r->date, -1);
-	TAILQ_REMOVE(&replay.list, r, entry);
-	replay.count--;
-	replay.bytes -= charge_size(r);
-	str_clear(&r->charge);
-	free(r);
-	if (replay.count > 0 || (replay.recorded == 0 && replay.lost == 0))
+	r->owed(r->arg, &charge, k->charged, k->date, -1);
+	TAILQ_REMOVE(&r->list, k, entry);
+	r->count--;
+	r->bytes -= charge_size(k);
+	str_clear(&k->charge);
+	free(k);
+	if (r->count > 0 || (r->recorded == 0 && r->lost == 0))
 		return;
 	log_notice("what was accepted without the database is recorded: %"
 	    PRIu64 " request%s, %" PRIu64 " more did not fit into memory",
-	    replay.recorded, replay.recorded == 1 ? "" : "s", replay.lost);
-	replay.recorded = 0;
-	replay.lost = 0;
+	    r->recorded, r->recorded == 1 ? "" : "s", r->lost);
+	r->recorded = 0;
+	r->lost = 0;
 }
 
 /* --- charges that the memory refused while the ledger had them --- */
 
 void
-replay_refused(uint64_t request, const struct str *charge)
+replay_refused(struct replay *r, uint64_t request, const struct str *charge)
 {
-	size_t	i = replay.nrefused++ % REFUSED_MAX;
+	size_t	i = r->nrefused++ % REFUSED_MAX;
 
-	replay.refused[i].request = request;
-	str_clear(&replay.refused[i].charge);
-	str_add(&replay.refused[i].charge, charge->data, charge->len);
+	r->refused[i].request = request;
+	str_clear(&r->refused[i].charge);
+	str_add(&r->refused[i].charge, charge->data, charge->len);
 }
 
 void
-replay_late(uint64_t request, const struct msg_verdict *v,
+replay_late(struct replay *r, uint64_t request, const struct msg_verdict *v,
     struct mapping *mapping, int64_t tag)
 {
-	static struct msg_charge	 charge;
-	struct str			*kept = NULL;
-	size_t				 i;
+	struct msg_charge	 charge;
+	struct str		*kept = NULL;
+	size_t			 i;
 
 	for (i = 0; i < REFUSED_MAX && kept == NULL; i++)
-		if (replay.refused[i].charge.len > 0 &&
-		    replay.refused[i].request == request)
-			kept = &replay.refused[i].charge;
+		if (r->refused[i].charge.len > 0 &&
+		    r->refused[i].request == request)
+			kept = &r->refused[i].charge;
 	if (kept == NULL)
 		return;
 	if (v->verdict == VERDICT_ACCEPTED) {
@@ -248,8 +251,8 @@ replay_late(uint64_t request, const struct msg_verdict *v,
 			log_fatal("a charge of our own is broken");
 		/* The ids that the ledger counted are those to take back. */
 		mapping_take(mapping, NULL, &charge, v);
-		replay.well = true;
-		(void)replay_back(&charge, v->charged, clock_wall(), tag);
+		r->well = true;
+		(void)replay_back(r, &charge, v->charged, clock_wall(), tag);
 	}
 	str_clear(kept);
 }
@@ -257,37 +260,41 @@ replay_late(uint64_t request, const struct msg_verdict *v,
 /* --- all of it --- */
 
 void
-replay_channel(struct channel *ledger)
+replay_channel(struct replay *r, struct channel *ledger)
 {
-	struct replay	*r;
+	struct kept	*k;
 
-	TAILQ_FOREACH(r, &replay.list, entry)
-		r->sent = false;
-	replay.sent = 0;
-	replay.ledger = ledger;
-	schedule_probe();
+	TAILQ_FOREACH(k, &r->list, entry)
+		k->sent = false;
+	r->sent = 0;
+	r->ledger = ledger;
+	schedule_probe(r);
 	/* A new ledger has probably reached the database. */
-	replay.well = ledger != NULL;
+	r->well = ledger != NULL;
 }
 
 size_t
-replay_count(void)
+replay_count(const struct replay *r)
 {
-	return replay.count;
+	return r->count;
 }
 
 bool
-replay_busy(void)
+replay_busy(const struct replay *r)
 {
-	return replay.ledger != NULL && replay.count > 0 &&
-	    (replay.well || replay.sent > 0);
+	return r->ledger != NULL && r->count > 0 &&
+	    (r->well || r->sent > 0);
 }
 
-void
-replay_init(void (*owed)(const struct msg_charge *, const int64_t *, int64_t,
-    int))
+struct replay *
+replay_new(void (*owed)(void *, const struct msg_charge *, const int64_t *,
+    int64_t, int), void *arg)
 {
-	replay.owed = owed;
-	TAILQ_INIT(&replay.list);
-	evtimer_set(&replay.timer, on_timer, NULL);
+	struct replay	*r = alloc_zero(1, sizeof(*r));
+
+	r->owed = owed;
+	r->arg = arg;
+	TAILQ_INIT(&r->list);
+	evtimer_set(&r->timer, on_timer, r);
+	return r;
 }

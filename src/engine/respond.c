@@ -23,6 +23,7 @@
 static struct {
 	const struct engine	*engine;
 	struct applied	 applied;
+	struct msg_charge charge;	/* of the request that is answered */
 	struct str	 answer;
 	uint64_t	 tag;		/* the last one given */
 	/* The database gives no verdicts. */
@@ -84,7 +85,8 @@ respond_on_request(void *arg, struct client *client, const struct request *req)
 	 * serves, the list that exists is used.
 	 */
 	fresh = blocks_fresh(blocks, loop_now(), now);
-	own = fresh || (blocks_known(blocks) && !pending_is_serving());
+	own = fresh || (blocks_known(blocks) &&
+	    !pending_is_serving(respond.engine->pending));
 	/* Blocks come before everything else. */
 	if (own && (block = blocks_check(blocks, s, req, now)) != NULL)
 		goto blocked;
@@ -118,7 +120,7 @@ respond_on_request(void *arg, struct client *client, const struct request *req)
 		if (a->charge.keys[i].pass == 0)
 			stats_rule(s, a->charge.keys[i].rule,
 			    STATS_RULE_CHARGED);
-	pending_add(client, policy, req, a);
+	pending_add(respond.engine->pending, client, policy, req, a);
 	ledger_feed();
 	return;
  blocked:
@@ -164,10 +166,11 @@ note_trouble(bool none, const struct policy *policy)
 	respond.without = 0;
 }
 
-static void
-on_owed(const struct msg_charge *charge, const int64_t *charged,
-    int64_t date, int sign)
+void
+respond_on_owed(void *arg, const struct msg_charge *charge,
+    const int64_t *charged, int64_t date, int sign)
 {
+	(void)arg;
 	if (respond.engine->memory != NULL)
 		memory_owe(respond.engine->memory, charge, charged, date, sign);
 }
@@ -181,16 +184,17 @@ remember(struct memory *memory, const struct pending *p,
     struct msg_charge *charge, const struct msg_verdict *v)
 {
 	static struct msg_verdict	verdict, again;
+	struct replay			*replay = respond.engine->replay;
 	int64_t				now = clock_wall();
 
 	if (v->verdict == VERDICT_UNAVAILABLE) {
 		locks_decide(respond.engine->locks, memory, charge, now,
 		    &verdict);
 		if (verdict.verdict == VERDICT_REFUSED) {
-			replay_refused(p->number, &p->charge);
+			replay_refused(replay, p->number, &p->charge);
 			stats_add(STATS_MEMORY_REFUSED, 1);
 		} else if (verdict.verdict == VERDICT_ACCEPTED)
-			(void)replay_add(charge, verdict.charged, now);
+			(void)replay_add(replay, charge, verdict.charged, now);
 		return &verdict;
 	}
 	if (p->again && v->verdict == VERDICT_ACCEPTED) {
@@ -202,10 +206,10 @@ remember(struct memory *memory, const struct pending *p,
 	 * While the ledger had this charge, the memory may have accepted others
 	 * that the ledger did not know of, and so have left no room for it.
 	 */
-	if (v->verdict == VERDICT_ACCEPTED && replay_count() > 0 &&
+	if (v->verdict == VERDICT_ACCEPTED && replay_count(replay) > 0 &&
 	    memory_over(memory, charge, v, now, &verdict) &&
 	    (verdict.verdict == VERDICT_ACCEPTED ||
-	    replay_back(charge, v->charged, now, next_tag()))) {
+	    replay_back(replay, charge, v->charged, now, next_tag()))) {
 		v = &verdict;
 		if (v->verdict == VERDICT_REFUSED) {
 			stats_add(STATS_MEMORY_REFUSED, 1);
@@ -251,23 +255,24 @@ answer_if_found(struct pending *p, const struct msg_charge *charge,
 }
 
 void
-respond_on_verdict(struct pending *p, const struct msg_verdict *v)
+respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
 {
 	struct policy		*policy = p->policy;
 	const struct settings	*s = policy->settings;
 	const struct str	*answer = &policy->success;
 	struct memory		*memory = NULL;
 	struct mapping		*mapping;
-	struct msg_charge	*charge;
+	struct msg_charge	*charge = &respond.charge;
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
+	(void)arg;
 	/* A reload may have changed db_error_action since the request came. */
 	if (policy->memory)
 		memory = respond.engine->memory;
 	stats_answered(clock_between(p->began, loop_now()));
 	note_trouble(none, policy);
 	if (!none) {
-		replay_soon();
+		replay_soon(respond.engine->replay);
 		locks_send(respond.engine->locks);
 	}
 	/* Most requests are accepted without anything to log or to learn. */
@@ -278,7 +283,7 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 		client_answer(p->client, answer->data, answer->len);
 		return;
 	}
-	charge = pending_charge(p);
+	pending_charge(p, charge);
 	mapping = memory_mapping(respond.engine->memory);
 	if (answer_if_found(p, charge, v))
 		return;
@@ -318,8 +323,8 @@ void
 respond_on_late(uint64_t request, const struct msg_verdict *v)
 {
 	stats_add(STATS_LATE, 1);
-	replay_late(request, v, memory_mapping(respond.engine->memory),
-	    next_tag());
+	replay_late(respond.engine->replay, request, v,
+	    memory_mapping(respond.engine->memory), next_tag());
 }
 
 void
@@ -336,5 +341,4 @@ respond_init(const struct engine *engine)
 	respond.tag &= INT64_MAX;
 	apply_init(&respond.applied);
 	str_init(&respond.answer);
-	replay_init(on_owed);
 }

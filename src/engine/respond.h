@@ -16,9 +16,12 @@ void	respond_init(const struct engine *);
 /* Sets the settings, which stay the caller's. */
 void	respond_use(const struct settings *);
 
-/* For client_new, pending_init and ledger_init. */
+/* For client_new, pending_new, replay_new and ledger_init. */
 void	respond_on_request(void *, struct client *, const struct request *);
-void	respond_on_verdict(struct pending *, const struct msg_verdict *);
+void	respond_on_verdict(void *arg, struct pending *,
+	    const struct msg_verdict *);
+void	respond_on_owed(void *arg, const struct msg_charge *,
+	    const int64_t *charged, int64_t date, int sign);
 void	respond_on_late(uint64_t request, const struct msg_verdict *);
 
 #endif

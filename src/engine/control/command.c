@@ -36,8 +36,10 @@ status_end(struct control *c, const char *state, const char *database,
 	reply_text(out, "backend", database);
 	reply_text(out, "fault", fault);
 	reply_number(out, "clients", (int64_t)client_count(c->engine->clients));
-	reply_number(out, "waiting", (int64_t)pending_count());
-	reply_number(out, "to_record", (int64_t)replay_count());
+	reply_number(out, "waiting",
+	    (int64_t)pending_count(c->engine->pending));
+	reply_number(out, "to_record",
+	    (int64_t)replay_count(c->engine->replay));
 	reply_end(out);
 	for (i = 0; i < STATS__MAX; i++) {
 		reply_begin(out, "counters");

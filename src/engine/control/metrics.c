@@ -175,13 +175,14 @@ put_engine(struct control *c)
 	put_sample(out, "build_info", "", "version", VERSION, 1);
 	put_gauge(out, "clients", client_count(c->engine->clients), "",
 	    "Clients that are connected.");
-	put_gauge(out, "waiting_requests", pending_count(), "",
+	put_gauge(out, "waiting_requests",
+	    pending_count(c->engine->pending), "",
 	    "Requests that wait for the database.");
 	put_family(out, "oldest_waiting_seconds", "gauge", "seconds",
 	    "How long the oldest waiting request has waited.");
 	put_seconds(out, "oldest_waiting_seconds", "",
-	    (uint64_t)pending_oldest());
-	put_gauge(out, "to_record", replay_count(), "",
+	    (uint64_t)pending_oldest(c->engine->pending));
+	put_gauge(out, "to_record", replay_count(c->engine->replay), "",
 	    "Requests accepted without the database and not yet recorded.");
 	put_gauge(out, "locks_in_force",
 	    blocks_count_locks(c->engine->blocks, clock_wall()), "",
