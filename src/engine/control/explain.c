@@ -20,35 +20,47 @@
 #include "lib/clock.h"
 #include "lib/num.h"
 
-static struct {
+/* A charge, and the verdict that it would get. */
+struct weighed {
 	struct msg_charge	charge;
-	struct msg_weighed	weighed;
-	struct msg_charge	own;	/* with its ids before id_sql */
-} explain;
+	struct msg_weighed	answer;
+	/* The ids of the keys before id_sql. */
+	struct {
+		const char	*id;
+		size_t		 idlen;
+	} own[CHARGE_KEYS_MAX];
+};
 
+/* The ledger's answer to the command's charge; -1: it is malformed. */
 static int
-take_weighed(const struct msg_charge *charge, const struct message *m)
+get_weighed(const struct control *c, struct weighed *w,
+    const struct message *m)
 {
-	if (m->type != MSG_WEIGHED ||
-	    msg_weighed_get(&explain.weighed, m->payload, m->len) == -1 ||
-	    explain.weighed.nkeys > charge->nkeys)
+	if (m->type != MSG_WEIGHED || c->charge.len == 0)
+		return -1;
+	control_sent(c, &w->charge);
+	if (msg_weighed_get(&w->answer, m->payload, m->len) == -1 ||
+	    w->answer.nkeys > w->charge.nkeys)
 		return -1;
 	return 0;
 }
 
 /* Gives the keys the ids that are counted; `v` is NULL without a verdict. */
 static void
-map_ids(const struct control *c, struct msg_charge *charge,
-    const struct msg_verdict *v)
+map_ids(const struct control *c, struct weighed *w, const struct msg_verdict *v)
 {
 	struct mapping		*mapping = memory_mapping(c->engine->memory);
 	const struct settings	*s = c->policy->settings;
+	size_t			 i;
 
-	explain.own = *charge;
+	for (i = 0; i < w->charge.nkeys; i++) {
+		w->own[i].id = w->charge.keys[i].id;
+		w->own[i].idlen = w->charge.keys[i].idlen;
+	}
 	if (v != NULL)
-		mapping_take(mapping, s, charge, v);
+		mapping_take(mapping, s, &w->charge, v);
 	else
-		mapping_recall(mapping, s, charge);
+		mapping_recall(mapping, s, &w->charge);
 }
 
 static const char *
@@ -208,52 +220,54 @@ put_habit(struct str *out, const struct msg_charge_key *key,
 }
 
 static void
-put_keys(struct str *out, const struct settings *s,
-    const struct msg_charge *charge, enum rule_attribute identity)
+put_keys(struct control *c, const struct weighed *w)
 {
-	const struct msg_weighed	*w = &explain.weighed;
+	const struct settings		*s = c->policy->settings;
+	const struct msg_verdict	*v = &w->answer.verdict;
+	const struct msg_weighed_key	*answer = w->answer.keys;
 	const struct msg_charge_key	*key;
+	struct str			*out = &c->answer;
 	struct str			 name;
 	size_t				 i;
 
-	for (i = 0; i < w->nkeys; i++) {
-		key = &charge->keys[i];
-		if (!decision_counts(key, w->verdict.passed))
+	for (i = 0; i < w->answer.nkeys; i++) {
+		key = &w->charge.keys[i];
+		if (!decision_counts(key, v->passed))
 			continue;
 		str_init(&name);
-		apply_key_name(&name, s, key, identity);
+		apply_key_name(&name, s, key, c->identity);
 		reply_begin(out, "keys");
 		reply_text(out, "rule", rule_name(s, key));
 		reply_bytes(out, "key", name.data, name.len);
 		reply_bytes(out, "id", key->id, key->idlen);
-		if (key->id != explain.own.keys[i].id)
-			reply_bytes(out, "id_of", explain.own.keys[i].id,
-			    explain.own.keys[i].idlen);
-		reply_number(out, "n", w->keys[i].amount);
+		if (key->id != w->own[i].id)
+			reply_bytes(out, "id_of", w->own[i].id,
+			    w->own[i].idlen);
+		reply_number(out, "n", answer[i].amount);
 		if (key->max_per_mail > 0)
 			reply_number(out, "max_per_mail", key->max_per_mail);
-		reply_bool(out, "refuses", w->verdict.verdict ==
-		    VERDICT_REFUSED && w->verdict.key == i);
-		reply_bool(out, "over", (w->verdict.over >> i & 1) != 0);
-		reply_bool(out, "would_refuse",
-		    (w->verdict.shadowed >> i & 1) != 0);
-		reply_bool(out, "warns", (w->verdict.warned >> i & 1) != 0);
-		if (w->keys[i].habit)
-			put_habit(out, key, &w->keys[i]);
+		reply_bool(out, "refuses", v->verdict == VERDICT_REFUSED &&
+		    v->key == i);
+		reply_bool(out, "over", (v->over >> i & 1) != 0);
+		reply_bool(out, "would_refuse", (v->shadowed >> i & 1) != 0);
+		reply_bool(out, "warns", (v->warned >> i & 1) != 0);
+		if (answer[i].habit)
+			put_habit(out, key, &answer[i]);
 		reply_end(out);
 		str_clear(&name);
 	}
-	for (i = 0; i < w->nkeys; i++)
-		put_windows(out, s, &charge->keys[i], &w->keys[i]);
+	for (i = 0; i < w->answer.nkeys; i++)
+		put_windows(out, s, &w->charge.keys[i], &answer[i]);
 }
 
 /* Appends the verdict on the charge and the windows behind it. */
 static void
-reply_charge(struct control *c, const struct msg_charge *charge,
-    const char *accepted, const char *refused)
+reply_charge(struct control *c, const struct weighed *w, const char *accepted,
+    const char *refused)
 {
 	const struct settings		*s = c->policy->settings;
-	const struct msg_verdict	*v = &explain.weighed.verdict;
+	const struct msg_charge		*charge = &w->charge;
+	const struct msg_verdict	*v = &w->answer.verdict;
 	const struct blocks		*blocks = c->engine->blocks;
 	const struct override		*block;
 	struct str			 action;
@@ -275,32 +289,33 @@ reply_charge(struct control *c, const struct msg_charge *charge,
 	else
 		put_verdict(&c->answer, "refused", refused,
 		    action.data, action.len);
-	put_keys(&c->answer, s, charge, c->identity);
+	put_keys(c, w);
 	control_end(c);
 	str_clear(&action);
 }
 
-/* Answers as for a request to which the ledger gives no verdict. */
-void
-explain_on_timeout(struct control *c)
+/*
+ * Answers as for a request to which the ledger gives no verdict. The charge is
+ * as it was sent.
+ */
+static void
+reply_alone(struct control *c, struct weighed *w)
 {
-	struct msg_charge	*charge = &explain.charge;
-	const struct policy	*policy = c->policy;
-	const char		*action;
+	const struct policy		*policy = c->policy;
+	const struct msg_verdict	*v = &w->answer.verdict;
+	const char			*action;
 
-	control_sent(c, charge);
-	(void)blocks_find_lock(c->engine->blocks, charge, clock_wall(),
-	    &charge->pass);
+	(void)blocks_find_lock(c->engine->blocks, &w->charge, clock_wall(),
+	    &w->charge.pass);
 	if (policy->memory && c->engine->memory != NULL) {
-		map_ids(c, charge, NULL);
-		memory_weigh(c->engine->memory, charge, clock_wall(),
-		    &explain.weighed);
-		reply_charge(c, charge, "the database gives no verdict; in "
-		    "memory all windows hold",
-		    explain.weighed.verdict.per_mail ? "the database gives no "
-		    "verdict; in memory the mail exceeds max_per_mail" :
-		    "the database gives no verdict; in memory a window is "
-		    "full");
+		map_ids(c, w, NULL);
+		memory_weigh(c->engine->memory, &w->charge, clock_wall(),
+		    &w->answer);
+		reply_charge(c, w, "the database gives no verdict; in memory "
+		    "all windows hold", v->per_mail ?
+		    "the database gives no verdict; in memory the mail exceeds "
+		    "max_per_mail" : "the database gives no verdict; in memory "
+		    "a window is full");
 		return;
 	}
 	action = policy->memory ? policy->settings->success_action :
@@ -311,22 +326,31 @@ explain_on_timeout(struct control *c)
 	control_end(c);
 }
 
+void
+explain_on_timeout(struct control *c)
+{
+	struct weighed	w;
+
+	control_sent(c, &w.charge);
+	reply_alone(c, &w);
+}
+
 int
 explain_on_answer(struct control *c, const struct message *m)
 {
-	struct msg_charge	*charge = &explain.charge;
+	struct weighed			 w;
+	const struct msg_verdict	*v = &w.answer.verdict;
 
-	control_sent(c, charge);
-	if (take_weighed(charge, m) == -1)
+	if (get_weighed(c, &w, m) == -1)
 		return -1;
-	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE) {
-		explain_on_timeout(c);
+	if (v->verdict == VERDICT_UNAVAILABLE) {
+		reply_alone(c, &w);
 		return 0;
 	}
-	map_ids(c, charge, &explain.weighed.verdict);
-	reply_charge(c, charge, explain.weighed.verdict.over != 0 ?
+	map_ids(c, &w, v);
+	reply_charge(c, &w, v->over != 0 ?
 	    "a window is full, and Postfix takes the mail" :
-	    "all windows hold", explain.weighed.verdict.per_mail ?
+	    "all windows hold", v->per_mail ?
 	    "the mail exceeds max_per_mail" : "a window is full");
 	return 0;
 }
@@ -336,8 +360,8 @@ explain_on_answer(struct control *c, const struct message *m)
 void
 explain_show(struct control *c, const struct control_word *word, size_t n)
 {
-	struct msg_charge	*charge = &explain.charge;
-	struct str		 ids;
+	struct msg_charge	charge;
+	struct str		ids;
 
 	(void)n;
 	if (!explain_id_fits(c, &word[0]))
@@ -345,11 +369,11 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	str_init(&ids);
 	c->policy = policy_take(c->engine->policy);
 	str_add(&c->word, word[0].bytes, word[0].len);
-	c->exempt = explain_id(charge, c->policy->settings, &word[0], &ids,
+	c->exempt = explain_id(&charge, c->policy->settings, &word[0], &ids,
 	    false) || identity_is_exempt(c->policy->settings, c->word.data,
 	    c->word.len);
-	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
-	    !control_ask_charge(c, MSG_WEIGH, charge))
+	if (charge.nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
+	    !control_ask_charge(c, MSG_WEIGH, &charge))
 		away_fail(c, NULL);
 	str_clear(&ids);
 }
@@ -390,21 +414,20 @@ show_has_count(const struct msg_weighed_key *k)
  * there is a count.
  */
 static bool
-show_keys(struct str *out, const struct settings *s,
-    const struct msg_charge *charge)
+show_keys(struct str *out, const struct settings *s, const struct weighed *w)
 {
-	const struct msg_weighed	*w = &explain.weighed;
+	const struct msg_weighed_key	*answer = w->answer.keys;
 	const struct msg_charge_key	*key;
 	bool				 any = false;
 	size_t				 i;
 
-	for (i = 0; i < w->nkeys; i++)
-		any = any || show_has_count(&w->keys[i]);
-	for (i = 0; i < w->nkeys; i++) {
-		if (any && w->keys[i].nwindows > 0 &&
-		    !show_has_count(&w->keys[i]))
+	for (i = 0; i < w->answer.nkeys; i++)
+		any = any || show_has_count(&answer[i]);
+	for (i = 0; i < w->answer.nkeys; i++) {
+		if (any && answer[i].nwindows > 0 &&
+		    !show_has_count(&answer[i]))
 			continue;
-		key = &charge->keys[i];
+		key = &w->charge.keys[i];
 		if (key->max_per_mail > 0) {
 			reply_begin(out, "keys");
 			reply_text(out, "rule", rule_name(s, key));
@@ -412,7 +435,7 @@ show_keys(struct str *out, const struct settings *s,
 			reply_number(out, "max_per_mail", key->max_per_mail);
 			reply_end(out);
 		}
-		put_windows(out, s, key, &w->keys[i]);
+		put_windows(out, s, key, &answer[i]);
 	}
 	return any;
 }
@@ -440,9 +463,8 @@ explain_show_on_timeout(struct control *c)
 int
 explain_show_on_answer(struct control *c, const struct message *m)
 {
-	struct msg_charge	*charge = &explain.charge;
-	const struct settings	*s = c->policy->settings;
-	int			 ret;
+	struct weighed	w;
+	int		ret;
 
 	if (m->type == MSG_FOUND || m->type == MSG_SEARCHED ||
 	    m->type == MSG_PROGRESS) {
@@ -458,24 +480,22 @@ explain_show_on_answer(struct control *c, const struct message *m)
 			control_fail(c, "no rule counts such an id");
 		return 0;
 	}
-	if (c->charge.len == 0)
+	if (get_weighed(c, &w, m) == -1)
 		return -1;
-	control_sent(c, charge);
-	if (take_weighed(charge, m) == -1)
-		return -1;
-	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE) {
+	if (w.answer.verdict.verdict == VERDICT_UNAVAILABLE) {
 		away_fail(c, NULL);
 		return 0;
 	}
-	map_ids(c, charge, &explain.weighed.verdict);
+	map_ids(c, &w, &w.answer.verdict);
 	if (c->exempt) {
 		reply_begin(&c->answer, "");
 		reply_bool(&c->answer, "exempt", true);
 		reply_end(&c->answer);
 	}
 	c->known = show_overrides(c) || c->exempt;
-	c->known = show_keys(&c->answer, s, charge) || c->known;
-	if (c->engine->policy->settings->history == 0 || !why_show(c, charge))
+	c->known = show_keys(&c->answer, c->policy->settings, &w) || c->known;
+	if (c->engine->policy->settings->history == 0 ||
+	    !why_show(c, &w.charge))
 		show_end(c);
 	return 0;
 }
