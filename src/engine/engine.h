@@ -30,6 +30,7 @@ struct engine {
 	struct locks		*locks;
 	struct pending_queue	*pending;	/* requests without a verdict */
 	struct replay		*replay;
+	struct refusals		*refusals;
 };
 
 #endif

@@ -37,7 +37,7 @@ use_channel(struct channel *channel)
 {
 	pending_use_channel(ledger.engine->pending, channel);
 	replay_channel(ledger.engine->replay, channel);
-	refusal_channel(channel);
+	refusal_channel(ledger.engine->refusals, channel);
 	locks_channel(ledger.engine->locks, channel);
 }
 
@@ -96,7 +96,8 @@ on_message(const struct message *m)
 	case MSG_REFUSALS_KEPT:
 		if (msg_number_get(&number, m->payload, m->len) == -1)
 			return -1;
-		refusal_kept((int64_t)(number & INT64_MAX));
+		refusal_kept(ledger.engine->refusals,
+		    (int64_t)(number & INT64_MAX));
 		return 0;
 	case MSG_OVERRIDES_END:
 		/* With a number it ends the answer to a question. */
@@ -194,7 +195,7 @@ ledger_link_flush(void)
 		if (replay_send(ledger.engine->replay))
 			pending_send(ledger.engine->pending);
 		if (pending_is_serving(ledger.engine->pending))
-			refusal_send();
+			refusal_send(ledger.engine->refusals);
 		if ((queued = channel_queued(ledger.channel)) == 0)
 			return;
 		if ((written = channel_flush(ledger.channel)) == 1) {
@@ -264,8 +265,8 @@ ledger_send(enum message_type type, uint64_t request, const struct str *payload)
 	ledger.unread[ledger.nunread++] = request;
 	/* A search must find what was refused before it. */
 	if (type == MSG_SEARCH || type == MSG_TOP) {
-		refusal_settle();
-		refusal_send();
+		refusal_settle(ledger.engine->refusals);
+		refusal_send(ledger.engine->refusals);
 	}
 	channel_send(ledger.channel, type, request, payload, -1);
 	return true;

@@ -64,7 +64,7 @@ use_settings(struct settings *fresh)
 	engine.policy = policy_new(fresh);
 	stats_rules(fresh);
 	maillog_stages_afresh(engine.maillog);
-	refusal_use(fresh);
+	refusal_use(engine.refusals, fresh);
 	listen_allow(engine.listeners, &fresh->allowed_clients);
 	client_set_idle(engine.clients, (int64_t)fresh->delay_to_close * 1000);
 	if (!engine.policy->memory) {
@@ -105,7 +105,7 @@ stop_engine(void)
 	listen_stop(engine.listeners);
 	control_stop(engine.controls);
 	client_stop(engine.clients);
-	refusal_settle();
+	refusal_settle(engine.refusals);
 	/* Tries once more, even if the database failed before. */
 	replay_soon(engine.replay);
 	evtimer_add(&run.stop, &most);
@@ -263,7 +263,7 @@ init_engine(void)
 	engine.maillog = maillog_new(engine.followers);
 	engine.blocks = blocks_new();
 	engine.locks = locks_new(engine.blocks);
-	refusal_init();
+	engine.refusals = refusal_new();
 	respond_init(&engine);
 	engine.replay = replay_new(respond_on_owed, NULL);
 	engine.clients = client_new(engine.maillog, respond_on_request, NULL,

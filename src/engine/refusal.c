@@ -38,7 +38,7 @@ struct subject {
  * `list` is ordered by number; `unsent` and all behind it were not sent to this
  * ledger. The texts of the refusal that is being made are in `text`.
  */
-static struct {
+struct refusals {
 	bool			 on;
 	TAILQ_HEAD(, entry)	 list;
 	struct entry		*unsent;
@@ -54,81 +54,80 @@ static struct {
 	struct channel		*ledger;
 	struct event		 timer;
 	char			 text[REFUSAL_TEXT__MAX][REFUSAL_TEXT_MAX + 1];
-} refusal;
+};
 
 /* --- those that wait --- */
 
 static void
-drop_entry(struct entry *e)
+drop_entry(struct refusals *r, struct entry *e)
 {
-	if (refusal.unsent == e)
-		refusal.unsent = TAILQ_NEXT(e, entry);
-	else if (refusal.unsent == NULL || e->number < refusal.unsent->number)
-		refusal.sent--;
-	TAILQ_REMOVE(&refusal.list, e, entry);
-	refusal.count--;
-	refusal.bytes -= sizeof(*e) + e->payload.size;
-	refusal.more -= !e->first;
+	if (r->unsent == e)
+		r->unsent = TAILQ_NEXT(e, entry);
+	else if (r->unsent == NULL || e->number < r->unsent->number)
+		r->sent--;
+	TAILQ_REMOVE(&r->list, e, entry);
+	r->count--;
+	r->bytes -= sizeof(*e) + e->payload.size;
+	r->more -= !e->first;
 	str_clear(&e->payload);
 	free(e);
 }
 
 /* A number is given when it is queued, so that the list stays in order. */
 static void
-queue_refusal(struct msg_refusal *m)
+queue_refusal(struct refusals *r, struct msg_refusal *m)
 {
 	struct entry	*e;
 
-	while (refusal.count >= REFUSAL_WAITING ||
-	    refusal.bytes >= REFUSAL_BYTES) {
-		TAILQ_FOREACH(e, &refusal.list, entry)
-			if (refusal.more == 0 || !e->first)
+	while (r->count >= REFUSAL_WAITING || r->bytes >= REFUSAL_BYTES) {
+		TAILQ_FOREACH(e, &r->list, entry)
+			if (r->more == 0 || !e->first)
 				break;
-		drop_entry(e);
+		drop_entry(r, e);
 	}
 	e = alloc_zero(1, sizeof(*e));
-	e->number = m->number = ++refusal.number;
+	e->number = m->number = ++r->number;
 	e->first = m->first;
 	str_init(&e->payload);
 	msg_refusal_put(&e->payload, m);
-	TAILQ_INSERT_TAIL(&refusal.list, e, entry);
-	if (refusal.unsent == NULL)
-		refusal.unsent = e;
-	refusal.count++;
-	refusal.bytes += sizeof(*e) + e->payload.size;
-	refusal.more += !m->first;
+	TAILQ_INSERT_TAIL(&r->list, e, entry);
+	if (r->unsent == NULL)
+		r->unsent = e;
+	r->count++;
+	r->bytes += sizeof(*e) + e->payload.size;
+	r->more += !m->first;
 }
 
 void
-refusal_channel(struct channel *ledger)
+refusal_channel(struct refusals *r, struct channel *ledger)
 {
-	refusal.ledger = ledger;
-	refusal.unsent = TAILQ_FIRST(&refusal.list);
-	refusal.sent = 0;
+	r->ledger = ledger;
+	r->unsent = TAILQ_FIRST(&r->list);
+	r->sent = 0;
 }
 
 void
-refusal_send(void)
+refusal_send(struct refusals *r)
 {
 	struct entry	*e;
 
-	while (refusal.ledger != NULL && (e = refusal.unsent) != NULL &&
-	    refusal.sent < SENT_MAX &&
-	    channel_queued(refusal.ledger) < CHANNEL_HIGH) {
-		channel_send(refusal.ledger, MSG_REFUSAL, 0, &e->payload, -1);
-		refusal.unsent = TAILQ_NEXT(e, entry);
-		refusal.sent++;
+	while (r->ledger != NULL && (e = r->unsent) != NULL &&
+	    r->sent < SENT_MAX &&
+	    channel_queued(r->ledger) < CHANNEL_HIGH) {
+		channel_send(r->ledger, MSG_REFUSAL, 0, &e->payload, -1);
+		r->unsent = TAILQ_NEXT(e, entry);
+		r->sent++;
 	}
 }
 
 void
-refusal_kept(int64_t number)
+refusal_kept(struct refusals *r, int64_t number)
 {
 	struct entry	*e;
 
-	while ((e = TAILQ_FIRST(&refusal.list)) != NULL &&
-	    e != refusal.unsent && e->number <= number)
-		drop_entry(e);
+	while ((e = TAILQ_FIRST(&r->list)) != NULL && e != r->unsent &&
+	    e->number <= number)
+		drop_entry(r, e);
 }
 
 /* --- which are kept --- */
@@ -142,15 +141,15 @@ same_subject(const struct map_node *node, const void *key, size_t len)
 }
 
 static void
-queue_summary(struct subject *s)
+queue_summary(struct refusals *r, struct subject *s)
 {
 	struct msg_refusal	m;
 
-	if (!refusal.on || s->times == 0 || msg_refusal_get(&m, s->payload.data,
-	    s->payload.len) == -1)
+	if (!r->on || s->times == 0 ||
+	    msg_refusal_get(&m, s->payload.data, s->payload.len) == -1)
 		return;
 	m.times = s->times;
-	queue_refusal(&m);
+	queue_refusal(r, &m);
 	str_clear(&s->payload);
 	s->times = 0;
 }
@@ -158,61 +157,61 @@ queue_summary(struct subject *s)
 static void
 on_subject(struct map_node *node, void *arg)
 {
-	(void)arg;
-	queue_summary((struct subject *)node);
+	queue_summary(arg, (struct subject *)node);
 }
 
 void
-refusal_settle(void)
+refusal_settle(struct refusals *r)
 {
-	map_each(refusal.subjects, on_subject, NULL);
+	map_each(r->subjects, on_subject, r);
 }
 
 static void
 forget_subject(struct map_node *node, void *arg)
 {
+	struct refusals	*r = arg;
 	struct subject	*s = (struct subject *)node;
 
-	(void)arg;
-	queue_summary(s);
-	map_remove(refusal.subjects, node);
+	queue_summary(r, s);
+	map_remove(r->subjects, node);
 	str_clear(&s->payload);
 	free(s);
 }
 
 /* Forgets the subjects of the last minute when it is over. */
 static void
-forget_last_minute(int64_t now)
+forget_last_minute(struct refusals *r, int64_t now)
 {
-	if (now / MINUTE == refusal.minute)
+	if (now / MINUTE == r->minute)
 		return;
-	refusal.minute = now / MINUTE;
-	map_each(refusal.subjects, forget_subject, NULL);
+	r->minute = now / MINUTE;
+	map_each(r->subjects, forget_subject, r);
 }
 
 static void
-set_timer(void)
+set_timer(struct refusals *r)
 {
 	static const struct timeval	second = { 1, 0 };
 
-	if (!evtimer_pending(&refusal.timer, NULL))
-		evtimer_add(&refusal.timer, &second);
+	if (!evtimer_pending(&r->timer, NULL))
+		evtimer_add(&r->timer, &second);
 }
 
 static void
 on_timer(int fd, short what, void *arg)
 {
+	struct refusals	*r = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
-	forget_last_minute(clock_wall());
-	if (map_count(refusal.subjects) > 0)
-		set_timer();
+	forget_last_minute(r, clock_wall());
+	if (map_count(r->subjects) > 0)
+		set_timer(r);
 }
 
 /* The subject of a refusal; NULL: there is no room for a new one. */
 static struct subject *
-get_subject(const struct msg_refusal *m, bool *first)
+get_subject(struct refusals *r, const struct msg_refusal *m, bool *first)
 {
 	struct subject	*s;
 	struct str	 key;
@@ -223,16 +222,15 @@ get_subject(const struct msg_refusal *m, bool *first)
 	str_addc(&key, m->shadow);
 	str_add(&key, m->id, m->idlen);
 	hash = map_hash(key.data, key.len);
-	s = (struct subject *)map_find(refusal.subjects, hash, key.data,
-	    key.len);
-	*first = s == NULL && map_count(refusal.subjects) < REFUSAL_IDS;
+	s = (struct subject *)map_find(r->subjects, hash, key.data, key.len);
+	*first = s == NULL && map_count(r->subjects) < REFUSAL_IDS;
 	if (*first) {
 		s = alloc_zero(1, sizeof(*s) + key.len);
 		memcpy(s->key, key.data, key.len);
 		s->len = key.len;
 		s->node.hash = hash;
-		map_insert(refusal.subjects, &s->node);
-		set_timer();
+		map_insert(r->subjects, &s->node);
+		set_timer(r);
 	}
 	str_clear(&key);
 	return s;
@@ -241,7 +239,8 @@ get_subject(const struct msg_refusal *m, bool *first)
 /* --- what is kept of one --- */
 
 static void
-set_texts(struct msg_refusal *m, const struct maillog_about *about)
+set_texts(struct refusals *r, struct msg_refusal *m,
+    const struct maillog_about *about)
 {
 	const struct maillog_value	*const value[REFUSAL_TEXT__MAX] = {
 		[REFUSAL_LOGIN] = &about->login,
@@ -256,8 +255,8 @@ set_texts(struct msg_refusal *m, const struct maillog_about *about)
 	size_t	i;
 
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
-		m->text[i] = str_printable(refusal.text[i],
-		    sizeof(refusal.text[i]), value[i]->bytes, value[i]->len);
+		m->text[i] = str_printable(r->text[i], sizeof(r->text[i]),
+		    value[i]->bytes, value[i]->len);
 		m->textlen[i] = strlen(m->text[i]);
 	}
 	if (num_parse(about->nrecipients.bytes, about->nrecipients.len, 0,
@@ -276,24 +275,25 @@ init_refusal(struct msg_refusal *m, enum refusal_kind kind)
 }
 
 static void
-keep_refusal(struct msg_refusal *m, const struct maillog_about *about)
+keep_refusal(struct refusals *r, struct msg_refusal *m,
+    const struct maillog_about *about)
 {
 	struct subject	*s;
 
 	m->date = clock_wall();
 	m->times = 1;
-	forget_last_minute(m->date);
-	if (clock_passed(refusal.second, loop_now())) {
-		refusal.second = clock_after(loop_now(), 1000);
-		refusal.extra = 0;
+	forget_last_minute(r, m->date);
+	if (clock_passed(r->second, loop_now())) {
+		r->second = clock_after(loop_now(), 1000);
+		r->extra = 0;
 	}
-	s = get_subject(m, &m->first);
-	if (m->first || refusal.extra < REFUSAL_MORE) {
-		refusal.extra += !m->first;
-		set_texts(m, about);
-		queue_refusal(m);
+	s = get_subject(r, m, &m->first);
+	if (m->first || r->extra < REFUSAL_MORE) {
+		r->extra += !m->first;
+		set_texts(r, m, about);
+		queue_refusal(r, m);
 	} else if (s != NULL && s->times++ == 0) {
-		set_texts(m, about);
+		set_texts(r, m, about);
 		msg_refusal_put(&s->payload, m);
 	}
 }
@@ -306,9 +306,9 @@ add_window(struct msg_refusal *m, const struct limit *limit, int64_t used)
 }
 
 static void
-keep_key_refusal(struct msg_refusal *m, const struct settings *s,
-    const struct msg_charge *charge, size_t key, const struct limit *limit,
-    int64_t used, const struct msg_weighed *weighed,
+keep_key_refusal(struct refusals *r, struct msg_refusal *m,
+    const struct settings *s, const struct msg_charge *charge, size_t key,
+    const struct limit *limit, int64_t used, const struct msg_weighed *weighed,
     const struct maillog_about *about)
 {
 	const struct msg_charge_key	*k = &charge->keys[key];
@@ -338,20 +338,20 @@ keep_key_refusal(struct msg_refusal *m, const struct settings *s,
 	}
 	if (m->nwindows == 0)
 		add_window(m, limit, used);
-	keep_refusal(m, about);
+	keep_refusal(r, m, about);
 }
 
 void
-refusal_verdict(const struct settings *s, const struct msg_charge *charge,
-    const struct maillog_about *about, const struct msg_verdict *v,
-    struct memory *memory)
+refusal_verdict(struct refusals *r, const struct settings *s,
+    const struct msg_charge *charge, const struct maillog_about *about,
+    const struct msg_verdict *v, struct memory *memory)
 {
-	static struct msg_weighed	weighed;
+	struct msg_weighed		weighed;
 	const struct msg_weighed	*windows = NULL;
 	struct msg_refusal		m;
 	size_t				i;
 
-	if (!refusal.on || v->verdict == VERDICT_UNAVAILABLE ||
+	if (!r->on || v->verdict == VERDICT_UNAVAILABLE ||
 	    (v->verdict != VERDICT_REFUSED && v->over == 0 && v->shadowed == 0))
 		return;
 	if (memory != NULL) {
@@ -362,7 +362,7 @@ refusal_verdict(const struct settings *s, const struct msg_charge *charge,
 	    v->key < charge->nkeys) {
 		init_refusal(&m, v->verdict == VERDICT_REFUSED ?
 		    REFUSAL_LIMIT : REFUSAL_OVER);
-		keep_key_refusal(&m, s, charge, v->key, &v->limit, v->used,
+		keep_key_refusal(r, &m, s, charge, v->key, &v->limit, v->used,
 		    windows, about);
 	}
 	for (i = 0; i < charge->nkeys; i++) {
@@ -370,17 +370,18 @@ refusal_verdict(const struct settings *s, const struct msg_charge *charge,
 			continue;
 		init_refusal(&m, REFUSAL_LIMIT);
 		m.shadow = true;
-		keep_key_refusal(&m, s, charge, i, &v->full[i].limit,
+		keep_key_refusal(r, &m, s, charge, i, &v->full[i].limit,
 		    v->full[i].used, windows, about);
 	}
 }
 
 void
-refusal_blocked(const struct maillog_about *about, const struct override *block)
+refusal_blocked(struct refusals *r, const struct maillog_about *about,
+    const struct override *block)
 {
 	struct msg_refusal	m;
 
-	if (!refusal.on)
+	if (!r->on)
 		return;
 	init_refusal(&m, REFUSAL_BLOCK);
 	if (block != NULL) {
@@ -392,25 +393,28 @@ refusal_blocked(const struct maillog_about *about, const struct override *block)
 		m.rule = block->who;
 		m.rulelen = block->wholen;
 	}
-	keep_refusal(&m, about);
+	keep_refusal(r, &m, about);
 }
 
 /* --- settings --- */
 
 void
-refusal_use(const struct settings *s)
+refusal_use(struct refusals *r, const struct settings *s)
 {
-	refusal.on = s->history > 0;
-	while (!refusal.on && !TAILQ_EMPTY(&refusal.list))
-		drop_entry(TAILQ_FIRST(&refusal.list));
+	r->on = s->history > 0;
+	while (!r->on && !TAILQ_EMPTY(&r->list))
+		drop_entry(r, TAILQ_FIRST(&r->list));
 }
 
-void
-refusal_init(void)
+struct refusals *
+refusal_new(void)
 {
-	TAILQ_INIT(&refusal.list);
-	refusal.subjects = map_new(same_subject);
-	arc4random_buf(&refusal.number, sizeof(refusal.number));
-	refusal.number &= NUMBER_MAX;
-	evtimer_set(&refusal.timer, on_timer, NULL);
+	struct refusals	*r = alloc_zero(1, sizeof(*r));
+
+	TAILQ_INIT(&r->list);
+	r->subjects = map_new(same_subject);
+	arc4random_buf(&r->number, sizeof(r->number));
+	r->number &= NUMBER_MAX;
+	evtimer_set(&r->timer, on_timer, r);
+	return r;
 }

@@ -28,34 +28,36 @@
 #define REFUSAL_WAITING		20000
 #define REFUSAL_BYTES		(16 * 1024 * 1024)
 
-/* Call it before all others. */
-void	refusal_init(void);
+struct refusals;
+
+struct refusals	*refusal_new(void);
 
 /* Takes the settings; with history 0 nothing is kept. */
-void	refusal_use(const struct settings *);
+void	refusal_use(struct refusals *, const struct settings *);
 
 /*
  * Keeps a refusal, an acceptance over a soft limit, and each shadow rule that
  * would have refused. If `memory` is not NULL, the verdict and its windows are
  * those of the memory.
  */
-void	refusal_verdict(const struct settings *, const struct msg_charge *,
-	    const struct maillog_about *, const struct msg_verdict *,
-	    struct memory *);
+void	refusal_verdict(struct refusals *, const struct settings *,
+	    const struct msg_charge *, const struct maillog_about *,
+	    const struct msg_verdict *, struct memory *);
 
 /* Keeps what a block refused; NULL: the block has ended meanwhile. */
-void	refusal_blocked(const struct maillog_about *, const struct override *);
+void	refusal_blocked(struct refusals *, const struct maillog_about *,
+	    const struct override *);
 
 /* Sets the channel to the ledger; NULL: it is lost. */
-void	refusal_channel(struct channel *);
+void	refusal_channel(struct refusals *, struct channel *);
 
 /* Sends what waits, as far as the channel accepts it. */
-void	refusal_send(void);
+void	refusal_send(struct refusals *);
 
 /* Call it before a search or the end: queues the sums so far as refusals. */
-void	refusal_settle(void);
+void	refusal_settle(struct refusals *);
 
 /* The ledger has written all up to this number. */
-void	refusal_kept(int64_t number);
+void	refusal_kept(struct refusals *, int64_t number);
 
 #endif

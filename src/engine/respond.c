@@ -46,7 +46,7 @@ answer_block(struct client *client, const struct settings *s,
     const struct maillog_about *about, const struct override *block)
 {
 	maillog_blocked(respond.engine->maillog, about, block);
-	refusal_blocked(about, block);
+	refusal_blocked(respond.engine->refusals, about, block);
 	stats_add(STATS_BLOCKED, 1);
 	respond.answer.len = 0;
 	str_adds(&respond.answer, "action=");
@@ -305,7 +305,8 @@ respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
 	maillog_verdict(respond.engine->maillog, s, charge, &p->about, v,
 	    !none ? NULL : memory != NULL ? "from memory" :
 	    "no verdict in time");
-	refusal_verdict(s, charge, &p->about, v, none ? memory : NULL);
+	refusal_verdict(respond.engine->refusals, s, charge, &p->about, v,
+	    none ? memory : NULL);
 	if (v->verdict == VERDICT_UNAVAILABLE)
 		answer = &policy->error;
 	else if (v->verdict == VERDICT_REFUSED || v->over != 0) {
