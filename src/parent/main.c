@@ -83,7 +83,7 @@ open_files(struct parent *p)
 {
 	const struct directory_new	 new = run_as_directory(&p->identity,
 					    DIRECTORY_MODE);
-	const struct listeners		 none = { NULL, 0 };
+	const struct listeners		 none = { .list = NULL };
 	const char			*pidfile = p->settings->pidfile;
 	enum pidlock_result		 result = PIDLOCK_OURS;
 	char				 why[WHY_MAX];

@@ -25,8 +25,6 @@
 #define CONTROL_MODE	0660
 #define DIRECTORY_MODE	0755
 
-static uint32_t	last_number;
-
 static void
 listener_clear(struct listener *l)
 {
@@ -260,6 +258,7 @@ sockets_open(struct listeners *fresh, const struct listeners *running,
 	size_t		 i;
 
 	memset(fresh, 0, sizeof(*fresh));
+	fresh->last_number = running->last_number;
 	for (i = 0; i < settings->nsockets; i++) {
 		if (open_socket(fresh, running, settings, &settings->sockets[i],
 		    identity, why) == -1) {
@@ -276,7 +275,7 @@ sockets_open(struct listeners *fresh, const struct listeners *running,
 		    settings->operator_group, identity);
 	for (i = 0; i < fresh->count; i++) {
 		if (!fresh->list[i].shared)
-			fresh->list[i].number = ++last_number;
+			fresh->list[i].number = ++fresh->last_number;
 	}
 	return 0;
 }

@@ -37,6 +37,7 @@ struct listener {
 struct listeners {
 	struct listener	*list;
 	size_t		 count;
+	uint32_t	 last_number;	/* given to a listener */
 };
 
 /*
