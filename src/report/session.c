@@ -12,7 +12,8 @@
 
 #define PIECE	16384
 
-static struct {
+/* A session under way. */
+struct run {
 	const struct session	*s;
 	bool			 inside;	/* TLS has begun */
 	bool			 secure;	/* its handshake is done */
@@ -25,13 +26,13 @@ static struct {
 	char			 wire[PIECE];
 	size_t			 at;
 	size_t			 len;
-} run;
+};
 
 static void
-lost(const char *reason)
+lost(struct run *r, const char *reason)
 {
-	smtp_lost(run.s->smtp, reason);
-	run.over = true;
+	smtp_lost(r->s->smtp, reason);
+	r->over = true;
 }
 
 /*
@@ -39,26 +40,26 @@ lost(const char *reason)
  * not dead.
  */
 static void
-wait_again(void)
+wait_again(struct run *r)
 {
-	run.replies = smtp_replies(run.s->smtp);
-	run.deadline = clock_after(clock_mono(),
-	    (int64_t)smtp_timeout(run.s->smtp) * 1000);
+	r->replies = smtp_replies(r->s->smtp);
+	r->deadline = clock_after(clock_mono(),
+	    (int64_t)smtp_timeout(r->s->smtp) * 1000);
 }
 
 /* --- out --- */
 
 /* The number of bytes written; 0 if none can be written now. */
 static size_t
-put(const void *bytes, size_t len)
+put(struct run *r, const void *bytes, size_t len)
 {
 	ssize_t	n;
 
-	if (run.deaf || len == 0)
+	if (r->deaf || len == 0)
 		return 0;
-	n = send(run.s->fd, bytes, len, MSG_NOSIGNAL);
+	n = send(r->s->fd, bytes, len, MSG_NOSIGNAL);
 	if (n > 0) {
-		wait_again();
+		wait_again(r);
 		return (size_t)n;
 	}
 	if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK ||
@@ -66,185 +67,184 @@ put(const void *bytes, size_t len)
 		return 0;
 	/* The server may have said why before it closed: read that first. */
 	if (errno == EPIPE || errno == ECONNRESET)
-		run.deaf = true;
+		r->deaf = true;
 	else
-		lost(strerror(errno));
+		lost(r, strerror(errno));
 	return 0;
 }
 
 /* Writes the encrypted output; whether all of it was written. */
 static bool
-flush_wire(void)
+flush_wire(struct run *r)
 {
 	for (;;) {
-		if (run.at == run.len) {
-			run.at = 0;
-			run.len = tls_output(run.s->tls, run.wire,
-			    sizeof(run.wire));
+		if (r->at == r->len) {
+			r->at = 0;
+			r->len = tls_output(r->s->tls, r->wire,
+			    sizeof(r->wire));
 		}
-		if (run.len == 0)
+		if (r->len == 0)
 			return true;
-		run.at += put(run.wire + run.at, run.len - run.at);
-		if (run.at < run.len)
+		r->at += put(r, r->wire + r->at, r->len - r->at);
+		if (r->at < r->len)
 			return false;
 	}
 }
 
 /* Writes what it can; whether some is left. */
 static bool
-flush_output(void)
+flush_output(struct run *r)
 {
 	const char	*bytes;
 	size_t		 len, n;
 
 	for (;;) {
-		if (run.inside && !flush_wire())
+		if (r->inside && !flush_wire(r))
 			return true;
-		if (run.inside && !run.secure)
+		if (r->inside && !r->secure)
 			return false;
-		bytes = smtp_output(run.s->smtp, &len);
+		bytes = smtp_output(r->s->smtp, &len);
 		if (len == 0)
 			return false;
-		if (!run.inside)
-			n = put(bytes, len);
+		if (!r->inside)
+			n = put(r, bytes, len);
 		else {
 			n = len < PIECE ? len : PIECE;
-			if (tls_write(run.s->tls, bytes, n) == -1) {
-				lost(tls_reason(run.s->tls));
+			if (tls_write(r->s->tls, bytes, n) == -1) {
+				lost(r, tls_reason(r->s->tls));
 				return false;
 			}
 		}
 		if (n == 0)
 			return true;
-		smtp_wrote(run.s->smtp, n);
+		smtp_wrote(r->s->smtp, n);
 	}
 }
 
 /* --- in --- */
 
-static void	shake_hands(void);
+static void	shake_hands(struct run *);
 
 static void
-on_want(enum smtp_want want)
+on_want(struct run *r, enum smtp_want want)
 {
-	if (smtp_replies(run.s->smtp) != run.replies)
-		wait_again();
+	if (smtp_replies(r->s->smtp) != r->replies)
+		wait_again(r);
 	if (want == SMTP_WANT_CLOSE)
-		run.over = true;
-	else if (want == SMTP_WANT_TLS && !run.inside) {
-		run.inside = true;
-		wait_again();
-		shake_hands();
+		r->over = true;
+	else if (want == SMTP_WANT_TLS && !r->inside) {
+		r->inside = true;
+		wait_again(r);
+		shake_hands(r);
 	}
 }
 
 /* Decrypts complete records. */
 static void
-read_inside(void)
+read_inside(struct run *r)
 {
 	char	bytes[4096];
 	int	n;
 
-	while (!run.over &&
-	    (n = tls_read(run.s->tls, bytes, sizeof(bytes))) != 0) {
+	while (!r->over &&
+	    (n = tls_read(r->s->tls, bytes, sizeof(bytes))) != 0) {
 		if (n == -1)
-			lost(tls_reason(run.s->tls));
+			lost(r, tls_reason(r->s->tls));
 		else
-			on_want(smtp_input(run.s->smtp, bytes, (size_t)n));
+			on_want(r, smtp_input(r->s->smtp, bytes, (size_t)n));
 	}
 	explicit_bzero(bytes, sizeof(bytes));
 }
 
 static void
-shake_hands(void)
+shake_hands(struct run *r)
 {
-	switch (tls_handshake(run.s->tls)) {
+	switch (tls_handshake(r->s->tls)) {
 	case TLS_WANT_INPUT:
 		break;
 	case TLS_FAILED:
-		smtp_untrusted(run.s->smtp, tls_reason(run.s->tls));
-		run.over = true;
+		smtp_untrusted(r->s->smtp, tls_reason(r->s->tls));
+		r->over = true;
 		break;
 	case TLS_DONE:
-		run.secure = true;
-		wait_again();
-		if (!run.s->tls_first)
-			on_want(smtp_secured(run.s->smtp));
-		if (!run.over)
-			read_inside();
+		r->secure = true;
+		wait_again(r);
+		if (!r->s->tls_first)
+			on_want(r, smtp_secured(r->s->smtp));
+		if (!r->over)
+			read_inside(r);
 		break;
 	}
 }
 
 static void
-receive(void)
+receive(struct run *r)
 {
 	char	bytes[PIECE];
 	ssize_t	n;
 
-	n = recv(run.s->fd, bytes, sizeof(bytes), 0);
+	n = recv(r->s->fd, bytes, sizeof(bytes), 0);
 	if (n == 0) {
-		lost("the server closed the connection");
+		lost(r, "the server closed the connection");
 		return;
 	}
 	if (n == -1) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-			lost(strerror(errno));
+			lost(r, strerror(errno));
 		return;
 	}
-	if (!run.inside) {
-		on_want(smtp_input(run.s->smtp, bytes, (size_t)n));
+	if (!r->inside) {
+		on_want(r, smtp_input(r->s->smtp, bytes, (size_t)n));
 		return;
 	}
-	tls_feed(run.s->tls, bytes, (size_t)n);
-	if (run.secure)
-		read_inside();
+	tls_feed(r->s->tls, bytes, (size_t)n);
+	if (r->secure)
+		read_inside(r);
 	else
-		shake_hands();
+		shake_hands(r);
 }
 
 /* --- the loop --- */
 
 static void
-tell_taken(void)
+tell_taken(struct run *r)
 {
-	if (!smtp_taken(run.s->smtp) || run.taken)
+	if (!smtp_taken(r->s->smtp) || r->taken)
 		return;
-	run.taken = true;
-	run.s->on_taken();
+	r->taken = true;
+	r->s->on_taken();
 }
 
 void
 session_run(const struct session *s)
 {
+	struct run	r = { .s = s };
 	struct pollfd	p[2];
 	struct mono	end, now, next;
 	bool		left;
 
-	memset(&run, 0, sizeof(run));
-	run.s = s;
 	end = clock_after(clock_mono(), (int64_t)s->seconds * 1000);
-	wait_again();
+	wait_again(&r);
 	if (s->tls_first) {
-		run.inside = true;
-		shake_hands();
+		r.inside = true;
+		shake_hands(&r);
 	}
-	while (!run.over) {
+	while (!r.over) {
 		now = clock_mono();
-		next = run.deadline;
-		left = flush_output();
+		next = r.deadline;
+		left = flush_output(&r);
 		/* After the flush, so that QUIT is sent. */
-		tell_taken();
-		if (run.over)
+		tell_taken(&r);
+		if (r.over)
 			break;
 		if (s->seconds > 0 && clock_passed(end, next))
 			next = end;
 		if (clock_passed(next, now)) {
-			lost("no answer in time");
+			lost(&r, "no answer in time");
 			break;
 		}
 		p[0].fd = s->fd;
-		p[0].events = left && !run.deaf ? POLLIN | POLLOUT : POLLIN;
+		p[0].events = left && !r.deaf ? POLLIN | POLLOUT : POLLIN;
 		p[1].fd = s->parent_fd;
 		p[1].events = POLLIN;
 		p[0].revents = p[1].revents = 0;
@@ -253,15 +253,15 @@ session_run(const struct session *s)
 		if (p[1].revents != 0)
 			s->on_parent();
 		if ((p[0].revents & ~POLLOUT) != 0)
-			receive();
+			receive(&r);
 	}
-	tell_taken();
+	tell_taken(&r);
 	/*
 	 * Tells the server why the handshake failed, or that this is the end.
 	 */
-	if (run.secure)
+	if (r.secure)
 		tls_close(s->tls);
-	if (run.inside)
-		(void)flush_wire();
-	explicit_bzero(run.wire, sizeof(run.wire));
+	if (r.inside)
+		(void)flush_wire(&r);
+	explicit_bzero(r.wire, sizeof(r.wire));
 }
