@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/settings_message.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "role/role.h"
@@ -22,17 +21,6 @@ extern char	**environ;
 #define START_MS	(30 * 1000)
 #define GOODBYE_MS	(2 * 1000)
 #define STATUS_USAGE	1
-
-static struct {
-	enum role	 self;
-	const char	*name;
-	struct settings_message	*settings;	/* being received */
-	uint64_t	 generation;	/* the last complete one */
-	bool		 inherited;	/* a directory at ROLE_DIRECTORY_FD */
-	bool		 required;	/* sandbox_required */
-	bool		 connecting;	/* role_connect was called */
-	bool		 jailed;	/* chroot(2) was called */
-} role;
 
 /* Variables that libraries use; all others are removed. */
 static const char *const	environment[] = {
@@ -132,20 +120,21 @@ start_on_identity(struct role_start *start, const struct message *m)
 
 /* Sets *fresh when a generation is complete. */
 static int
-on_setting(const struct message *m, struct settings **fresh)
+on_setting(struct role_start *start, const struct message *m,
+    struct settings **fresh)
 {
 	struct settings	*settings;
 
-	if (role.settings == NULL)
-		role.settings = settings_message_new();
-	switch (settings_message_receive(role.settings, m, &settings)) {
+	if (start->receiving == NULL)
+		start->receiving = settings_message_new();
+	switch (settings_message_receive(start->receiving, m, &settings)) {
 	case 0:
 		return 0;
 	case 1:
-		settings_message_free(role.settings);
-		role.settings = NULL;
+		settings_message_free(start->receiving);
+		start->receiving = NULL;
 		*fresh = settings;
-		return msg_number_get(&role.generation, m->payload, m->len);
+		return msg_number_get(&start->generation, m->payload, m->len);
 	default:
 		return -1;
 	}
@@ -156,7 +145,7 @@ start_on_setting(struct role_start *start, const struct message *m)
 {
 	struct settings	*fresh = NULL;
 
-	if (on_setting(m, &fresh) == -1)
+	if (on_setting(start, m, &fresh) == -1)
 		return -1;
 	if (fresh != NULL) {
 		settings_free(start->settings);
@@ -183,7 +172,7 @@ static int
 start_on_directory(struct role_start *start, const struct message *m)
 {
 	(void)m;
-	if (!role.inherited || start->directory != -1)
+	if (!start->inherited || start->directory != -1)
 		return -1;
 	start->directory = ROLE_DIRECTORY_FD;
 	return 0;
@@ -199,7 +188,7 @@ start_on_peer(struct role_start *start, const struct message *m)
 	if (msg_number_get(&number, m->payload, m->len) == -1 ||
 	    number >= ROLE__MAX)
 		return -1;
-	start->peer = channel_new(m->fd, role.self, (enum role)number);
+	start->peer = channel_new(m->fd, start->self, (enum role)number);
 	return 0;
 }
 
@@ -253,8 +242,8 @@ receive_start(struct role_start *start)
 	}
 	if (start->settings == NULL)
 		log_fatal("the parent sent no settings");
-	role.required = start->settings->sandbox_required;
-	if (role.inherited && start->directory == -1)
+	start->required = start->settings->sandbox_required;
+	if (start->inherited && start->directory == -1)
 		(void)close(ROLE_DIRECTORY_FD);
 }
 
@@ -265,8 +254,7 @@ role_begin(struct role_start *start, enum role self, const char *name)
 
 	memset(start, 0, sizeof(*start));
 	start->directory = -1;
-	role.self = self;
-	role.name = name;
+	start->self = self;
 	if (!channel_is_there()) {
 		fprintf(stderr, "%s: is started by policyd-rate-limit, "
 		    "not by itself\n", name);
@@ -277,10 +265,10 @@ role_begin(struct role_start *start, enum role self, const char *name)
 	    self == ROLE_REPORT ? SANDBOX_REPORT : SANDBOX_LEDGER_SERVER);
 	/* Closes all descriptors but the channel and a directory. */
 	closefrom(ROLE_DIRECTORY_FD + 1);
-	role.inherited = fstat(ROLE_DIRECTORY_FD, &sb) == 0 &&
+	start->inherited = fstat(ROLE_DIRECTORY_FD, &sb) == 0 &&
 	    S_ISDIR(sb.st_mode) &&
 	    fcntl(ROLE_DIRECTORY_FD, F_SETFD, FD_CLOEXEC) == 0;
-	if (!role.inherited)
+	if (!start->inherited)
 		(void)close(ROLE_DIRECTORY_FD);
 	umask(077);
 	set_signals();
@@ -304,10 +292,10 @@ role_connect(struct role_start *start, struct sandbox_needs *needs)
 {
 	if (privileges_drop_ids(&start->identity) == -1)
 		privileges_fault(start);
-	needs->required = role.required;
+	needs->required = start->required;
 	if (sandbox_connect(needs) == -1)
 		role_fault(start, ROLE_FAULT, "sandbox: %s", strerror(errno));
-	role.connecting = true;
+	start->connecting = true;
 }
 
 void
@@ -315,7 +303,7 @@ role_lock(struct role_start *start, struct sandbox_needs *needs)
 {
 	int	result;
 
-	if (role.connecting)
+	if (start->connecting)
 		result = privileges_jail(&start->identity, &needs->jailed);
 	else {
 		/* The database's directory, if there is one, is the root. */
@@ -329,10 +317,10 @@ role_lock(struct role_start *start, struct sandbox_needs *needs)
 		    strerror(errno));
 	needs->directory = ".";
 	needs->directory_fd = start->directory;
-	needs->required = role.required;
+	needs->required = start->required;
 	if (sandbox_enter(needs) == -1)
 		role_fault(start, ROLE_FAULT, "sandbox: %s", strerror(errno));
-	role.jailed = needs->jailed;
+	start->jailed = needs->jailed;
 }
 
 void
@@ -341,7 +329,7 @@ role_ready(struct role_start *start)
 	char	layers[256];
 
 	snprintf(layers, sizeof(layers), "%s%s%s",
-	    role.jailed ? "chroot " : "", start->identity.drop ? "ids " : "",
+	    start->jailed ? "chroot " : "", start->identity.drop ? "ids " : "",
 	    sandbox_description());
 	channel_send_text(start->parent, MSG_READY, layers);
 	if (channel_drain(start->parent,
@@ -376,7 +364,7 @@ role_message(struct role_start *start, const struct message *m,
 		return start_on_log(start, m) == -1 ? -1 : 1;
 	case MSG_SETTING:
 	case MSG_SETTINGS_END:
-		return on_setting(m, fresh) == -1 ? -1 : 1;
+		return on_setting(start, m, fresh) == -1 ? -1 : 1;
 	default:
 		return 0;
 	}
@@ -385,6 +373,6 @@ role_message(struct role_start *start, const struct message *m,
 void
 role_taken(struct role_start *start)
 {
-	channel_send_number(start->parent, MSG_SETTINGS_TAKEN, role.generation,
-	    -1);
+	channel_send_number(start->parent, MSG_SETTINGS_TAKEN,
+	    start->generation, -1);
 }

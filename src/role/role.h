@@ -1,10 +1,12 @@
 #ifndef ROLE_H
 #define ROLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "conf/settings_message.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
 #include "sandbox/sandbox.h"
@@ -47,6 +49,16 @@ struct role_start {
 	struct role_listener	*listeners;
 	size_t			 nlisteners;
 	struct report_tried	 tried;		/* in the report */
+
+	/* Only role.c uses these. */
+	enum role		 self;
+	struct settings_message	*receiving;	/* settings; NULL: none */
+	uint64_t		 generation;	/* last complete settings */
+	bool			 inherited;	/* a directory at
+						   ROLE_DIRECTORY_FD */
+	bool			 required;	/* sandbox_required */
+	bool			 connecting;	/* role_connect was called */
+	bool			 jailed;	/* chroot(2) was called */
 };
 
 /*
