@@ -31,6 +31,8 @@ struct engine {
 	struct pending_queue	*pending;	/* requests without a verdict */
 	struct replay		*replay;
 	struct refusals		*refusals;
+	struct ledger_link	*ledger;
+	struct responder	*responder;
 };
 
 #endif

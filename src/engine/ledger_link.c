@@ -12,46 +12,52 @@
 #include "engine/refusal.h"
 #include "engine/replay.h"
 #include "engine/loop_clock.h"
+#include "lib/alloc.h"
 #include "lib/log.h"
 
 #define FEED	32		/* charges before an early write */
 #define UNREAD_MOST	(QUESTIONS_MAX / 2)
 
-static struct {
-	const struct engine *engine;
-	struct channel	*channel;
-	int		(*answer)(const struct message *);
-	void		(*late)(uint64_t, const struct msg_verdict *);
-	struct channel	*parent;
-	bool		 blocked;	/* waits to be writable */
-	unsigned int	 fed;		/* charges since the last write */
-	uint64_t	 unread[UNREAD_MOST];	/* questions, oldest first */
-	size_t		 nunread;
-	struct event	 readable;
-	struct event	 writable;
-} ledger;
+struct ledger_link {
+	const struct engine	*engine;
+	struct channel		*channel;
+	int			(*answer)(const struct engine *,
+				    const struct message *);
+	void			(*late)(const struct engine *, uint64_t,
+				    const struct msg_verdict *);
+	struct channel		*parent;
+	bool			 blocked;	/* waits to be writable */
+	unsigned int		 fed;		/* charges since a write */
+	/* Questions, the oldest first. */
+	uint64_t		 unread[UNREAD_MOST];
+	size_t			 nunread;
+	struct event		 readable;
+	struct event		 writable;
+	/* The verdict that on_message takes. */
+	struct msg_verdict	 verdict;
+};
 
 /* NULL: it is lost; the parent sends the next one. */
 static void
-use_channel(struct channel *channel)
+use_channel(const struct engine *engine, struct channel *channel)
 {
-	pending_use_channel(ledger.engine->pending, channel);
-	replay_channel(ledger.engine->replay, channel);
-	refusal_channel(ledger.engine->refusals, channel);
-	locks_channel(ledger.engine->locks, channel);
+	pending_use_channel(engine->pending, channel);
+	replay_channel(engine->replay, channel);
+	refusal_channel(engine->refusals, channel);
+	locks_channel(engine->locks, channel);
 }
 
 static void
-drop_ledger(void)
+drop_ledger(struct ledger_link *l)
 {
-	event_del(&ledger.readable);
-	event_del(&ledger.writable);
-	channel_free(ledger.channel);
-	ledger.channel = NULL;
-	ledger.blocked = false;
-	ledger.nunread = 0;
-	blocks_no_list(ledger.engine->blocks);
-	use_channel(NULL);
+	event_del(&l->readable);
+	event_del(&l->writable);
+	channel_free(l->channel);
+	l->channel = NULL;
+	l->blocked = false;
+	l->nunread = 0;
+	blocks_no_list(l->engine->blocks);
+	use_channel(l->engine, NULL);
 }
 
 /*
@@ -59,215 +65,214 @@ drop_ledger(void)
  * and all before it.
  */
 static void
-forget_read(uint64_t request)
+forget_read(struct ledger_link *l, uint64_t request)
 {
 	size_t	i, rest;
 
-	for (i = 0; i < ledger.nunread; i++)
-		if (ledger.unread[i] == request)
+	for (i = 0; i < l->nunread; i++)
+		if (l->unread[i] == request)
 			break;
-	if (i == ledger.nunread)
+	if (i == l->nunread)
 		return;
-	rest = ledger.nunread - (i + 1);
-	memmove(ledger.unread, ledger.unread + i + 1,
-	    rest * sizeof(ledger.unread[0]));
-	ledger.nunread = rest;
+	rest = l->nunread - (i + 1);
+	memmove(l->unread, l->unread + i + 1, rest * sizeof(l->unread[0]));
+	l->nunread = rest;
 }
 
 static int
-on_answer(const struct message *m)
+on_answer(struct ledger_link *l, const struct message *m)
 {
-	forget_read(m->request);
-	return ledger.answer(m);
+	forget_read(l, m->request);
+	return l->answer(l->engine, m);
 }
 
 /* -1: it is malformed. */
 static int
-on_message(const struct message *m)
+on_message(struct ledger_link *l, const struct message *m)
 {
-	static struct msg_verdict	verdict;
-	uint64_t			number;
+	const struct engine	*engine = l->engine;
+	struct msg_verdict	*v = &l->verdict;
+	uint64_t		 number;
 
 	switch (m->type) {
 	case MSG_SERVING:
-		pending_set_serving(ledger.engine->pending);
-		locks_send(ledger.engine->locks);
+		pending_set_serving(engine->pending);
+		locks_send(engine->locks);
 		return 0;
 	case MSG_REFUSALS_KEPT:
 		if (msg_number_get(&number, m->payload, m->len) == -1)
 			return -1;
-		refusal_kept(ledger.engine->refusals,
-		    (int64_t)(number & INT64_MAX));
+		refusal_kept(engine->refusals, (int64_t)(number & INT64_MAX));
 		return 0;
 	case MSG_OVERRIDES_END:
 		/* With a number it ends the answer to a question. */
 		if (m->request != 0)
-			return on_answer(m);
-		if (blocks_message(ledger.engine->blocks, m, loop_now()) == -1)
+			return on_answer(l, m);
+		if (blocks_message(engine->blocks, m, loop_now()) == -1)
 			return -1;
-		locks_again(ledger.engine->locks);
+		locks_again(engine->locks);
 		return 0;
 	case MSG_OVERRIDES_BEGIN:
 	case MSG_OVERRIDES_PART:
-		return blocks_message(ledger.engine->blocks, m, loop_now());
+		return blocks_message(engine->blocks, m, loop_now());
 	case MSG_OVERRIDDEN:
-		return locks_on_answer(ledger.engine->locks, m) ? 0 :
-		    on_answer(m);
+		return locks_on_answer(engine->locks, m) ? 0 : on_answer(l, m);
 	case MSG_VERDICT:
-		if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
+		if (msg_verdict_get(v, m->payload, m->len) == -1)
 			return -1;
 		if ((m->request & PENDING_NOT) != 0)
-			replay_verdict(ledger.engine->replay, m->request,
-			    &verdict);
-		else if (!pending_verdict(ledger.engine->pending, m->request,
-		    &verdict)) {
-			forget_read(m->request);
-			ledger.late(m->request, &verdict);
+			replay_verdict(engine->replay, m->request, v);
+		else if (!pending_verdict(engine->pending, m->request, v)) {
+			forget_read(l, m->request);
+			l->late(engine, m->request, v);
 		}
 		return 0;
 	default:
-		return on_answer(m);
+		return on_answer(l, m);
 	}
 }
 
 /* After a ledger that broke the rules the parent must start another one. */
 static void
-lose_ledger(bool broken)
+lose_ledger(struct ledger_link *l, bool broken)
 {
-	drop_ledger();
+	drop_ledger(l);
 	if (broken)
-		channel_signal(ledger.parent, MSG_PEER_BROKEN, 0);
+		channel_signal(l->parent, MSG_PEER_BROKEN, 0);
 }
 
 static void
 on_readable(int fd, short what, void *arg)
 {
-	struct message	m;
-	int		r;
+	struct ledger_link	*l = arg;
+	struct message		 m;
+	int			 r;
 
 	(void)fd;
 	(void)what;
-	(void)arg;
-	if (channel_read(ledger.channel) == -1) {
+	if (channel_read(l->channel) == -1) {
 		/*
 		 * The fault is this process's. The parent would not send
 		 * another channel, so the next engine must take over.
 		 */
 		if (errno != 0 && errno != EBADMSG)
 			log_fatal("channel to the ledger: %s", strerror(errno));
-		lose_ledger(errno == EBADMSG);
+		lose_ledger(l, errno == EBADMSG);
 		return;
 	}
-	while ((r = channel_next(ledger.channel, &m)) == 1)
-		if (on_message(&m) == -1) {
+	while ((r = channel_next(l->channel, &m)) == 1)
+		if (on_message(l, &m) == -1) {
 			log_error("malformed message from the ledger");
 			r = -1;
 			break;
 		}
 	if (r == -1)
-		lose_ledger(true);
+		lose_ledger(l, true);
 }
 
 static void
 on_writable(int fd, short what, void *arg)
 {
+	struct ledger_link	*l = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
 	/* The flush at the end of this turn tries again. */
-	ledger.blocked = false;
+	l->blocked = false;
 }
 
 void
-ledger_link_flush(void)
+ledger_link_flush(struct ledger_link *l)
 {
-	size_t	queued;
-	int	written;
+	const struct engine	*engine = l->engine;
+	size_t			 queued;
+	int			 written;
 
-	client_hold(ledger.engine->clients,
-	    pending_full(ledger.engine->pending));
-	ledger.fed = 0;
-	while (ledger.channel != NULL && !ledger.blocked) {
+	client_hold(engine->clients, pending_full(engine->pending));
+	l->fed = 0;
+	while (l->channel != NULL && !l->blocked) {
 		/*
 		 * First what was accepted without the database, so that the
 		 * ledger's next verdicts include it.
 		 */
-		if (replay_send(ledger.engine->replay))
-			pending_send(ledger.engine->pending);
-		if (pending_is_serving(ledger.engine->pending))
-			refusal_send(ledger.engine->refusals);
-		if ((queued = channel_queued(ledger.channel)) == 0)
+		if (replay_send(engine->replay))
+			pending_send(engine->pending);
+		if (pending_is_serving(engine->pending))
+			refusal_send(engine->refusals);
+		if ((queued = channel_queued(l->channel)) == 0)
 			return;
-		if ((written = channel_flush(ledger.channel)) == 1) {
+		if ((written = channel_flush(l->channel)) == 1) {
 			if (queued < CHANNEL_HIGH)
 				return;
 			continue;
 		}
 		/* If it has ended, its last messages are read first. */
 		if ((written == -1 && errno != EPIPE && errno != ECONNRESET) ||
-		    (written == 0 && event_add(&ledger.writable, NULL) == -1))
+		    (written == 0 && event_add(&l->writable, NULL) == -1))
 			log_fatal("channel to the ledger: %s", strerror(errno));
-		ledger.blocked = true;
+		l->blocked = true;
 	}
 }
 
 void
-ledger_feed(void)
+ledger_link_feed(struct ledger_link *l)
 {
-	if (++ledger.fed >= FEED)
-		ledger_link_flush();
+	if (++l->fed >= FEED)
+		ledger_link_flush(l);
+}
+
+struct ledger_link *
+ledger_link_new(const struct engine *engine, struct channel *parent,
+    int (*answer)(const struct engine *, const struct message *),
+    void (*late)(const struct engine *, uint64_t, const struct msg_verdict *))
+{
+	struct ledger_link	*l = alloc_zero(1, sizeof(*l));
+
+	l->engine = engine;
+	l->answer = answer;
+	l->late = late;
+	l->parent = parent;
+	return l;
 }
 
 void
-ledger_init(const struct engine *engine, struct channel *parent,
-    int (*answer)(const struct message *),
-    void (*late)(uint64_t, const struct msg_verdict *))
-{
-	ledger.engine = engine;
-	ledger.answer = answer;
-	ledger.late = late;
-	ledger.parent = parent;
-}
-
-void
-ledger_set(struct channel *channel)
+ledger_link_set(struct ledger_link *l, struct channel *channel)
 {
 	int	fd = channel_fd(channel);
 
-	if (ledger.channel != NULL)
-		drop_ledger();
-	ledger.channel = channel;
-	event_set(&ledger.readable, fd, EV_READ | EV_PERSIST,
-	    on_readable, NULL);
-	event_set(&ledger.writable, fd, EV_WRITE, on_writable, NULL);
-	if (event_add(&ledger.readable, NULL) == -1)
+	if (l->channel != NULL)
+		drop_ledger(l);
+	l->channel = channel;
+	event_set(&l->readable, fd, EV_READ | EV_PERSIST, on_readable, l);
+	event_set(&l->writable, fd, EV_WRITE, on_writable, l);
+	if (event_add(&l->readable, NULL) == -1)
 		log_fatal("channel to the ledger: %s", strerror(errno));
-	use_channel(channel);
+	use_channel(l->engine, channel);
 }
 
 bool
-ledger_there(void)
+ledger_link_there(const struct ledger_link *l)
 {
-	return ledger.channel != NULL;
+	return l->channel != NULL;
 }
 
 bool
-ledger_send(enum message_type type, uint64_t request, const struct str *payload)
+ledger_link_send(struct ledger_link *l, enum message_type type,
+    uint64_t request, const struct str *payload)
 {
 	/*
 	 * One that still looks for its database would not answer, and one that
 	 * reads no questions does not soon.
 	 */
-	if (ledger.channel == NULL ||
-	    !pending_is_serving(ledger.engine->pending) ||
-	    ledger.nunread == UNREAD_MOST)
+	if (l->channel == NULL || !pending_is_serving(l->engine->pending) ||
+	    l->nunread == UNREAD_MOST)
 		return false;
-	ledger.unread[ledger.nunread++] = request;
+	l->unread[l->nunread++] = request;
 	/* A search must find what was refused before it. */
 	if (type == MSG_SEARCH || type == MSG_TOP) {
-		refusal_settle(ledger.engine->refusals);
-		refusal_send(ledger.engine->refusals);
+		refusal_settle(l->engine->refusals);
+		refusal_send(l->engine->refusals);
 	}
-	channel_send(ledger.channel, type, request, payload, -1);
+	channel_send(l->channel, type, request, payload, -1);
 	return true;
 }

@@ -13,32 +13,38 @@
  * of the event loop.
  */
 
+struct ledger_link;
+
 /*
- * Call it before all others. `answer` takes the ledger's answers to what
- * ledger_send has sent; it returns -1 if the message is malformed. `late` takes
- * a verdict whose request was answered without it. The parent is told of a
- * ledger that breaks the rules of its channel.
+ * `answer` takes the ledger's answers to what ledger_link_send has sent; it
+ * returns -1 if the message is malformed. `late` takes a verdict whose request
+ * was answered without it. The parent is told of a ledger that breaks the rules
+ * of its channel.
  */
-void	ledger_init(const struct engine *, struct channel *parent,
-	    int (*answer)(const struct message *),
-	    void (*late)(uint64_t request, const struct msg_verdict *));
+struct ledger_link	*ledger_link_new(const struct engine *,
+			    struct channel *parent,
+			    int (*answer)(const struct engine *,
+			    const struct message *),
+			    void (*late)(const struct engine *,
+			    uint64_t request, const struct msg_verdict *));
 
 /* Takes over the channel, and sends unanswered charges again. */
-void	ledger_set(struct channel *);
+void	ledger_link_set(struct ledger_link *, struct channel *);
 
 /* Whether there is a channel to a ledger. */
-bool	ledger_there(void);
+bool	ledger_link_there(const struct ledger_link *);
 
 /* Call it at the end of each turn: writes all charges of the turn together. */
-void	ledger_link_flush(void);
+void	ledger_link_flush(struct ledger_link *);
 
 /* Call it for each charge: in a long turn it writes some of them earlier. */
-void	ledger_feed(void);
+void	ledger_link_feed(struct ledger_link *);
 
 /*
  * Sends a question of policyctl. False: no ledger has the database, or it has
  * left too many questions unread.
  */
-bool	ledger_send(enum message_type, uint64_t request, const struct str *);
+bool	ledger_link_send(struct ledger_link *, enum message_type,
+	    uint64_t request, const struct str *);
 
 #endif

@@ -78,7 +78,7 @@ use_settings(struct settings *fresh)
 		for (j = 0; j < fresh->rules[i].nwas; j++)
 			memory_rename(engine.memory, fresh->rules[i].was[j],
 			    fresh->rules[i].name);
-	respond_use(fresh);
+	respond_use(engine.responder, fresh);
 	policy_drop(old);
 }
 
@@ -144,7 +144,8 @@ on_message(const struct message *m)
 	case MSG_PEER:
 		if (m->fd == -1)
 			log_fatal("a peer without its channel");
-		ledger_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
+		ledger_link_set(engine.ledger,
+		    channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
 		return;
 	case MSG_SCAN:
 		scan_queue_channel(engine.scan_queue, m->fd);
@@ -205,9 +206,9 @@ on_parent(int fd, short what, void *arg)
 
 /* An answer to a question of policyctl. */
 static int
-on_ledger(const struct message *m)
+on_ledger(const struct engine *e, const struct message *m)
 {
-	return control_on_ledger(engine.controls, m);
+	return control_on_ledger(e->controls, m);
 }
 
 /* --- start and loop --- */
@@ -264,17 +265,18 @@ init_engine(void)
 	engine.blocks = blocks_new();
 	engine.locks = locks_new(engine.blocks);
 	engine.refusals = refusal_new();
-	respond_init(&engine);
-	engine.replay = replay_new(respond_on_owed, NULL);
-	engine.clients = client_new(engine.maillog, respond_on_request, NULL,
-	    &bounds);
+	engine.responder = respond_new(&engine);
+	engine.pending = pending_new(respond_on_verdict, engine.responder);
+	engine.replay = replay_new(respond_on_owed, engine.responder);
+	engine.ledger = ledger_link_new(&engine, start->parent, on_ledger,
+	    respond_on_late);
+	engine.clients = client_new(engine.maillog, respond_on_request,
+	    engine.responder, &bounds);
 	/* If the parent is root, the socket belongs to root. */
 	engine.controls = control_new(&engine, start->identity.drop ? 0 :
 	    geteuid(), start->parent, command_find);
 	engine.scan_queue = scan_queue_new(engine.controls);
 	engine.listeners = listen_new(engine.clients, engine.controls);
-	engine.pending = pending_new(respond_on_verdict, NULL);
-	ledger_init(&engine, start->parent, on_ledger, respond_on_late);
 	use_settings(start->settings);
 	start->settings = NULL;
 	evtimer_set(&run.stop, on_stop_timer, NULL);
@@ -284,7 +286,7 @@ init_engine(void)
 	    EV_READ | EV_PERSIST, on_parent, NULL);
 	event_add(&run.parent, NULL);
 	if (start->peer != NULL)
-		ledger_set(start->peer);
+		ledger_link_set(engine.ledger, start->peer);
 	for (i = 0; i < start->nlisteners; i++)
 		listen_add(engine.listeners, start->listeners[i].fd,
 		    &start->listeners[i].about);
@@ -306,9 +308,9 @@ main(void)
 		if (event_loop(EVLOOP_ONCE) == -1)
 			log_fatal("event_loop: %s", strerror(errno));
 		/* Writes everything that the turn queued. */
-		ledger_link_flush();
+		ledger_link_flush(engine.ledger);
 		/* The parent starts no other ledger. */
-		if (run.stopping && !ledger_there())
+		if (run.stopping && !ledger_link_there(engine.ledger))
 			pending_give_up(engine.pending);
 		if (channel_queued(run.start.parent) > 0)
 			(void)channel_flush(run.start.parent);

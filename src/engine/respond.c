@@ -16,43 +16,48 @@
 #include "engine/respond.h"
 #include "engine/stage.h"
 #include "engine/stats.h"
+#include "lib/alloc.h"
 #include "lib/log.h"
 
 #define CALM_MS	1000	/* verdicts again for this long */
 
-static struct {
+struct responder {
 	const struct engine	*engine;
-	struct applied	 applied;
-	struct msg_charge charge;	/* of the request that is answered */
-	struct str	 answer;
-	uint64_t	 tag;		/* the last one given */
+	uint64_t		 tag;		/* the last one given */
 	/* The database gives no verdicts. */
-	bool		 trouble;
-	struct mono	 last;		/* the last request without one */
-	uint64_t	 without;	/* requests since it began */
-} respond;
+	bool			 trouble;
+	struct mono		 last;		/* the last without one */
+	uint64_t		 without;	/* requests since it began */
+	/* Of the request in hand, until it is queued or answered. */
+	struct applied		 applied;
+	struct msg_charge	 charge;
+	struct msg_verdict	 again;		/* memory_again */
+	struct msg_verdict	 decided;	/* by the memory */
+	struct str		 answer;
+};
 
 /* Never 0: see struct msg_charge. */
 static int64_t
-next_tag(void)
+next_tag(struct responder *r)
 {
-	respond.tag = respond.tag == INT64_MAX ? 1 : respond.tag + 1;
-	return (int64_t)respond.tag;
+	r->tag = r->tag == INT64_MAX ? 1 : r->tag + 1;
+	return (int64_t)r->tag;
 }
 
 /* `block` is NULL if the block or lock has just ended. */
 static void
-answer_block(struct client *client, const struct settings *s,
-    const struct maillog_about *about, const struct override *block)
+answer_block(struct responder *r, struct client *client,
+    const struct settings *s, const struct maillog_about *about,
+    const struct override *block)
 {
-	maillog_blocked(respond.engine->maillog, about, block);
-	refusal_blocked(respond.engine->refusals, about, block);
+	maillog_blocked(r->engine->maillog, about, block);
+	refusal_blocked(r->engine->refusals, about, block);
 	stats_add(STATS_BLOCKED, 1);
-	respond.answer.len = 0;
-	str_adds(&respond.answer, "action=");
-	action_add_blocked(&respond.answer, s, block, clock_wall());
-	str_adds(&respond.answer, "\n\n");
-	client_answer(client, respond.answer.data, respond.answer.len);
+	r->answer.len = 0;
+	str_adds(&r->answer, "action=");
+	action_add_blocked(&r->answer, s, block, clock_wall());
+	str_adds(&r->answer, "\n\n");
+	client_answer(client, r->answer.data, r->answer.len);
 }
 
 static void
@@ -67,9 +72,10 @@ answer_passed(struct client *client, const struct policy *policy)
 void
 respond_on_request(void *arg, struct client *client, const struct request *req)
 {
-	struct applied		*a = &respond.applied;
-	struct blocks		*blocks = respond.engine->blocks;
-	struct policy		*policy = respond.engine->policy;
+	struct responder	*r = arg;
+	struct applied		*a = &r->applied;
+	struct blocks		*blocks = r->engine->blocks;
+	struct policy		*policy = r->engine->policy;
 	const struct settings	*s = policy->settings;
 	const struct override	*block;
 	struct maillog_about	 about;
@@ -77,7 +83,6 @@ respond_on_request(void *arg, struct client *client, const struct request *req)
 	bool			 fresh, own;
 	size_t			 i;
 
-	(void)arg;
 	stats_add(STATS_REQUESTS, 1);
 	/*
 	 * The ledger checks if the engine's list of blocks is not fresh, or if
@@ -86,16 +91,15 @@ respond_on_request(void *arg, struct client *client, const struct request *req)
 	 */
 	fresh = blocks_fresh(blocks, loop_now(), now);
 	own = fresh || (blocks_known(blocks) &&
-	    !pending_is_serving(respond.engine->pending));
+	    !pending_is_serving(r->engine->pending));
 	/* Blocks come before everything else. */
 	if (own && (block = blocks_check(blocks, s, req, now)) != NULL)
 		goto blocked;
-	apply_request(a, req, next_tag());
+	apply_request(a, req, next_tag(r));
 	if (a->stage != STAGE_NONE)
-		maillog_stage(respond.engine->maillog, s,
-		    stage_rules(s, a->stage));
+		maillog_stage(r->engine->maillog, s, stage_rules(s, a->stage));
 	if (a->bad_count)
-		maillog_bad_count(respond.engine->maillog, req);
+		maillog_bad_count(r->engine->maillog, req);
 	if (a->exempt)
 		stats_add(STATS_EXEMPT, 1);
 	a->charge.subject = false;
@@ -120,30 +124,30 @@ respond_on_request(void *arg, struct client *client, const struct request *req)
 		if (a->charge.keys[i].pass == 0)
 			stats_rule(s, a->charge.keys[i].rule,
 			    STATS_RULE_CHARGED);
-	pending_add(respond.engine->pending, client, policy, req, a);
-	ledger_feed();
+	pending_add(r->engine->pending, client, policy, req, a);
+	ledger_link_feed(r->engine->ledger);
 	return;
  blocked:
 	stats_answered(0);
 	maillog_about(&about, req, KEY_SASL_USERNAME);
-	answer_block(client, s, &about, block);
+	answer_block(r, client, s, &about, block);
 }
 
 /* --- verdicts --- */
 
 /* Logs once that there are no verdicts, and once that there are again. */
 static void
-note_trouble(bool none, const struct policy *policy)
+note_trouble(struct responder *r, bool none, const struct policy *policy)
 {
 	const struct settings	*s = policy->settings;
 	size_t			 i;
 
 	if (none) {
-		respond.last = loop_now();
-		respond.without++;
-		if (respond.trouble)
+		r->last = loop_now();
+		r->without++;
+		if (r->trouble)
 			return;
-		respond.trouble = true;
+		r->trouble = true;
 		log_warning("the database gives no verdict: requests are "
 		    "answered %s%s", policy->memory ? "from " : "by ",
 		    s->db_error_action);
@@ -156,23 +160,24 @@ note_trouble(bool none, const struct policy *policy)
 		return;
 	}
 	/* A single verdict in time does not mean that the database is well. */
-	if (!respond.trouble ||
-	    !clock_passed(clock_after(respond.last, CALM_MS), loop_now()))
+	if (!r->trouble ||
+	    !clock_passed(clock_after(r->last, CALM_MS), loop_now()))
 		return;
 	log_notice("the database gives verdicts again; %" PRIu64
-	    " %s answered without", respond.without, respond.without == 1 ?
+	    " %s answered without", r->without, r->without == 1 ?
 	    "request was" : "requests were");
-	respond.trouble = false;
-	respond.without = 0;
+	r->trouble = false;
+	r->without = 0;
 }
 
 void
 respond_on_owed(void *arg, const struct msg_charge *charge,
     const int64_t *charged, int64_t date, int sign)
 {
-	(void)arg;
-	if (respond.engine->memory != NULL)
-		memory_owe(respond.engine->memory, charge, charged, date, sign);
+	const struct responder	*r = arg;
+
+	if (r->engine->memory != NULL)
+		memory_owe(r->engine->memory, charge, charged, date, sign);
 }
 
 /*
@@ -180,37 +185,36 @@ respond_on_owed(void *arg, const struct msg_charge *charge,
  * Returns the verdict that counts; valid until the next call.
  */
 static const struct msg_verdict *
-remember(struct memory *memory, const struct pending *p,
+remember(struct responder *r, struct memory *memory, const struct pending *p,
     struct msg_charge *charge, const struct msg_verdict *v)
 {
-	static struct msg_verdict	verdict, again;
-	struct replay			*replay = respond.engine->replay;
-	int64_t				now = clock_wall();
+	struct msg_verdict	*decided = &r->decided;
+	struct replay		*replay = r->engine->replay;
+	int64_t			 now = clock_wall();
 
 	if (v->verdict == VERDICT_UNAVAILABLE) {
-		locks_decide(respond.engine->locks, memory, charge, now,
-		    &verdict);
-		if (verdict.verdict == VERDICT_REFUSED) {
+		locks_decide(r->engine->locks, memory, charge, now, decided);
+		if (decided->verdict == VERDICT_REFUSED) {
 			replay_refused(replay, p->number, &p->charge);
 			stats_add(STATS_MEMORY_REFUSED, 1);
-		} else if (verdict.verdict == VERDICT_ACCEPTED)
-			(void)replay_add(replay, charge, verdict.charged, now);
-		return &verdict;
+		} else if (decided->verdict == VERDICT_ACCEPTED)
+			(void)replay_add(replay, charge, decided->charged, now);
+		return decided;
 	}
 	if (p->again && v->verdict == VERDICT_ACCEPTED) {
-		again = *v;
-		memory_again(memory, charge, &again, now);
-		v = &again;
+		r->again = *v;
+		memory_again(memory, charge, &r->again, now);
+		v = &r->again;
 	}
 	/*
 	 * While the ledger had this charge, the memory may have accepted others
 	 * that the ledger did not know of, and so have left no room for it.
 	 */
 	if (v->verdict == VERDICT_ACCEPTED && replay_count(replay) > 0 &&
-	    memory_over(memory, charge, v, now, &verdict) &&
-	    (verdict.verdict == VERDICT_ACCEPTED ||
-	    replay_back(replay, charge, v->charged, now, next_tag()))) {
-		v = &verdict;
+	    memory_over(memory, charge, v, now, decided) &&
+	    (decided->verdict == VERDICT_ACCEPTED ||
+	    replay_back(replay, charge, v->charged, now, next_tag(r)))) {
+		v = decided;
 		if (v->verdict == VERDICT_REFUSED) {
 			stats_add(STATS_MEMORY_REFUSED, 1);
 			return v;
@@ -225,10 +229,10 @@ remember(struct memory *memory, const struct pending *p,
  * this engine's list. True: answered.
  */
 static bool
-answer_if_found(struct pending *p, const struct msg_charge *charge,
-    const struct msg_verdict *v)
+answer_if_found(struct responder *r, struct pending *p,
+    const struct msg_charge *charge, const struct msg_verdict *v)
 {
-	struct blocks		*blocks = respond.engine->blocks;
+	struct blocks		*blocks = r->engine->blocks;
 	const struct override	*block;
 	int64_t			 now = clock_wall();
 	uint8_t			 pass;
@@ -244,7 +248,8 @@ answer_if_found(struct pending *p, const struct msg_charge *charge,
 	if (block == NULL && v->verdict == VERDICT_BLOCKED)
 		block = blocks_find_any_lock(blocks, charge, now);
 	if (v->verdict == VERDICT_BLOCKED || block != NULL)
-		answer_block(p->client, p->policy->settings, &p->about, block);
+		answer_block(r, p->client, p->policy->settings, &p->about,
+		    block);
 	else if (p->bare) {
 		if (log_debugging())
 			maillog_passed(&p->about, apply_reason_text(p->reason));
@@ -257,23 +262,24 @@ answer_if_found(struct pending *p, const struct msg_charge *charge,
 void
 respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
 {
+	struct responder	*r = arg;
+	const struct engine	*engine = r->engine;
 	struct policy		*policy = p->policy;
 	const struct settings	*s = policy->settings;
 	const struct str	*answer = &policy->success;
 	struct memory		*memory = NULL;
 	struct mapping		*mapping;
-	struct msg_charge	*charge = &respond.charge;
+	struct msg_charge	*charge = &r->charge;
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
-	(void)arg;
 	/* A reload may have changed db_error_action since the request came. */
 	if (policy->memory)
-		memory = respond.engine->memory;
+		memory = engine->memory;
 	stats_answered(clock_between(p->began, loop_now()));
-	note_trouble(none, policy);
+	note_trouble(r, none, policy);
 	if (!none) {
-		replay_soon(respond.engine->replay);
-		locks_send(respond.engine->locks);
+		replay_soon(engine->replay);
+		locks_send(engine->locks);
 	}
 	/* Most requests are accepted without anything to log or to learn. */
 	if (v->verdict == VERDICT_ACCEPTED && !p->bare && v->over == 0 &&
@@ -284,8 +290,8 @@ respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
 		return;
 	}
 	pending_charge(p, charge);
-	mapping = memory_mapping(respond.engine->memory);
-	if (answer_if_found(p, charge, v))
+	mapping = memory_mapping(engine->memory);
+	if (answer_if_found(r, p, charge, v))
 		return;
 	stats_verdict(v);
 	if (none)
@@ -293,53 +299,56 @@ respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
 	else
 		mapping_take(mapping, s, charge, v);
 	if (memory != NULL)
-		v = remember(memory, p, charge, v);
+		v = remember(r, memory, p, charge, v);
 	/* By a lock that the memory knows. */
 	if (v->verdict == VERDICT_BLOCKED) {
-		answer_block(p->client, s, &p->about,
-		    blocks_find_any_lock(respond.engine->blocks, charge,
-		    clock_wall()));
+		answer_block(r, p->client, s, &p->about,
+		    blocks_find_any_lock(engine->blocks, charge, clock_wall()));
 		return;
 	}
 	stats_verdict_rules(s, charge, v);
-	maillog_verdict(respond.engine->maillog, s, charge, &p->about, v,
+	maillog_verdict(engine->maillog, s, charge, &p->about, v,
 	    !none ? NULL : memory != NULL ? "from memory" :
 	    "no verdict in time");
-	refusal_verdict(respond.engine->refusals, s, charge, &p->about, v,
+	refusal_verdict(engine->refusals, s, charge, &p->about, v,
 	    none ? memory : NULL);
 	if (v->verdict == VERDICT_UNAVAILABLE)
 		answer = &policy->error;
 	else if (v->verdict == VERDICT_REFUSED || v->over != 0) {
-		respond.answer.len = 0;
-		str_adds(&respond.answer, "action=");
-		action_add(&respond.answer, s, charge, v);
-		str_adds(&respond.answer, "\n\n");
-		answer = &respond.answer;
+		r->answer.len = 0;
+		str_adds(&r->answer, "action=");
+		action_add(&r->answer, s, charge, v);
+		str_adds(&r->answer, "\n\n");
+		answer = &r->answer;
 	}
 	client_answer(p->client, answer->data, answer->len);
 }
 
 /* A verdict after the answer. */
 void
-respond_on_late(uint64_t request, const struct msg_verdict *v)
+respond_on_late(const struct engine *engine, uint64_t request,
+    const struct msg_verdict *v)
 {
 	stats_add(STATS_LATE, 1);
-	replay_late(respond.engine->replay, request, v,
-	    memory_mapping(respond.engine->memory), next_tag());
+	replay_late(engine->replay, request, v, memory_mapping(engine->memory),
+	    next_tag(engine->responder));
 }
 
 void
-respond_use(const struct settings *s)
+respond_use(struct responder *r, const struct settings *s)
 {
-	apply_use(&respond.applied, s);
+	apply_use(&r->applied, s);
 }
 
-void
-respond_init(const struct engine *engine)
+struct responder *
+respond_new(const struct engine *engine)
 {
-	respond.engine = engine;
-	arc4random_buf(&respond.tag, sizeof(respond.tag));
-	respond.tag &= INT64_MAX;
-	apply_init(&respond.applied);
-	str_init(&respond.answer);
+	struct responder	*r = alloc_zero(1, sizeof(*r));
+
+	r->engine = engine;
+	arc4random_buf(&r->tag, sizeof(r->tag));
+	r->tag &= INT64_MAX;
+	apply_init(&r->applied);
+	str_init(&r->answer);
+	return r;
 }

@@ -215,7 +215,7 @@ bool
 control_ask(struct control *c, enum message_type type,
     const struct str *payload)
 {
-	if (!ledger_send(type, c->number, payload))
+	if (!ledger_link_send(c->engine->ledger, type, c->number, payload))
 		return false;
 	control_hold(c, c->engine->policy->settings->db_timeout + LEDGER_MS);
 	return true;
