@@ -163,13 +163,13 @@ main(int argc, char **argv)
 	log_open("parent", LOG_TO_STDERR, -1, options.debug);
 	sandbox_prepare(SANDBOX_PARENT);
 	raise_limit();
-	notify_open();
+	notify_open(&parent.notify);
 
 	status = run(&parent);
 	/* Removes what a failed start has created. */
 	sockets_close(&parent.listeners);
 	pidlock_close(&parent.pidlock);
-	notify_close();
+	notify_close(&parent.notify);
 	settings_free(parent.settings);
 	background_end(status, false);
 	return status;

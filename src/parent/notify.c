@@ -15,14 +15,8 @@
 #include "lib/num.h"
 #include "parent/notify.h"
 
-static struct {
-	int		fd;
-	int64_t		interval_ms;	/* of the watchdog; 0: none */
-	struct mono	next;
-} state = { .fd = -1 };
-
 static void
-open_socket(const char *path)
+open_socket(struct notify *n, const char *path)
 {
 	/* A manager that does not read must not block us for long. */
 	const struct timeval	patience = { .tv_sec = 1 };
@@ -41,28 +35,30 @@ open_socket(const char *path)
 	 */
 	if (path[0] == '@')
 		sun.sun_path[0] = '\0';
-	state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (state.fd == -1 || connect(state.fd, (struct sockaddr *)&sun,
+	n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (n->fd == -1 || connect(n->fd, (struct sockaddr *)&sun,
 	    offsetof(struct sockaddr_un, sun_path) + len) == -1) {
 		log_warning("NOTIFY_SOCKET: %s", strerror(errno));
-		notify_close();
+		notify_close(n);
 		return;
 	}
-	setsockopt(state.fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+	setsockopt(n->fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 	    sizeof(patience));
 }
 
 void
-notify_open(void)
+notify_open(struct notify *n)
 {
 	const char	*path = getenv("NOTIFY_SOCKET");
 	const char	*usec = getenv("WATCHDOG_USEC");
 	const char	*pid = getenv("WATCHDOG_PID");
 	int64_t		 us, whose;
 
+	n->fd = -1;
+	n->interval_ms = 0;
 	if (path != NULL && path[0] != '\0')
-		open_socket(path);
-	if (usec == NULL || state.fd == -1 || (pid != NULL &&
+		open_socket(n, path);
+	if (usec == NULL || n->fd == -1 || (pid != NULL &&
 	    (num_parse(pid, strlen(pid), 1, INT32_MAX, &whose) == -1 ||
 	    whose != getpid())))
 		goto out;
@@ -72,8 +68,8 @@ notify_open(void)
 		goto out;
 	}
 	/* Half of its interval, as sd_watchdog_enabled(3) advises. */
-	state.interval_ms = us / 2000;
-	state.next = clock_after(clock_mono(), state.interval_ms);
+	n->interval_ms = us / 2000;
+	n->next = clock_after(clock_mono(), n->interval_ms);
  out:
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
@@ -81,67 +77,67 @@ notify_open(void)
 }
 
 void
-notify_close(void)
+notify_close(struct notify *n)
 {
-	if (state.fd != -1)
-		close(state.fd);
-	state.fd = -1;
-	state.interval_ms = 0;
+	if (n->fd != -1)
+		close(n->fd);
+	n->fd = -1;
+	n->interval_ms = 0;
 }
 
-static void	tell(const char *, ...)
-		    __attribute__((__format__(printf, 1, 2)));
+static void	tell(const struct notify *, const char *, ...)
+		    __attribute__((__format__(printf, 2, 3)));
 
 static void
-tell(const char *fmt, ...)
+tell(const struct notify *n, const char *fmt, ...)
 {
 	char	text[512];
 	va_list	ap;
-	int	n;
+	int	len;
 
-	if (state.fd == -1)
+	if (n->fd == -1)
 		return;
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
+	len = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (len < 0)
 		return;
-	if ((size_t)n >= sizeof(text))
-		n = sizeof(text) - 1;
-	if (send(state.fd, text, n, MSG_NOSIGNAL) == -1)
+	if ((size_t)len >= sizeof(text))
+		len = sizeof(text) - 1;
+	if (send(n->fd, text, len, MSG_NOSIGNAL) == -1)
 		log_debug("NOTIFY_SOCKET: %s", strerror(errno));
 }
 
 void
-notify_ready(const char *status)
+notify_ready(const struct notify *n, const char *status)
 {
-	tell("READY=1\nMAINPID=%ld\nSTATUS=%s\n", (long)getpid(), status);
+	tell(n, "READY=1\nMAINPID=%ld\nSTATUS=%s\n", (long)getpid(), status);
 }
 
 void
-notify_reloading(void)
+notify_reloading(const struct notify *n)
 {
-	tell("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reloading\n",
+	tell(n, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reloading\n",
 	    (long long)(clock_mono().ns / 1000));
 }
 
 void
-notify_stopping(void)
+notify_stopping(const struct notify *n)
 {
-	tell("STOPPING=1\nSTATUS=Stopping\n");
+	tell(n, "STOPPING=1\nSTATUS=Stopping\n");
 }
 
 void
-notify_watchdog(struct mono now)
+notify_watchdog(struct notify *n, struct mono now)
 {
-	if (state.interval_ms == 0 || !clock_passed(state.next, now))
+	if (n->interval_ms == 0 || !clock_passed(n->next, now))
 		return;
-	state.next = clock_after(now, state.interval_ms);
-	tell("WATCHDOG=1\n");
+	n->next = clock_after(now, n->interval_ms);
+	tell(n, "WATCHDOG=1\n");
 }
 
 int
-notify_left(struct mono now)
+notify_left(const struct notify *n, struct mono now)
 {
-	return state.interval_ms == 0 ? -1 : clock_left(state.next, now);
+	return n->interval_ms == 0 ? -1 : clock_left(n->next, now);
 }

@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "parent/child.h"
+#include "parent/notify.h"
 #include "parent/pidlock.h"
 #include "parent/sockets.h"
 
@@ -132,6 +133,7 @@ struct parent {
 	struct job		 job;
 	struct reload		 reload;
 	struct tasks		 tasks;
+	struct notify		 notify;	/* the service manager */
 	struct mono		 since;		/* start of the daemon */
 	bool			 scan_next;	/* a scanner is to be started
 						   when the last one is gone */

@@ -64,7 +64,8 @@ end(struct parent *p, bool failed)
 	reload->active = false;
 	reload->offered = false;
 	reload->not_before = clock_after(clock_mono(), EVERY_MS);
-	notify_ready(failed ? "Serving; the last reload failed" : "Serving");
+	notify_ready(&p->notify, failed ? "Serving; the last reload failed" :
+	    "Serving");
 }
 
 static void
@@ -217,7 +218,7 @@ begin(struct parent *p)
 	char		 why[WHY_MAX];
 
 	reload->wanted = false;
-	notify_reloading();
+	notify_reloading(&p->notify);
 	log_notice("reading the configuration again");
 	fault_init(&faults, NULL);
 	reload->settings = reload_read(p, &faults);

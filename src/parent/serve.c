@@ -86,7 +86,7 @@ check_started(struct parent *p)
 		log_fatal("sandbox: %s", strerror(errno));
 	parent_log(p, false);
 	say_started(p);
-	notify_ready("Serving");
+	notify_ready(&p->notify, "Serving");
 	background_end(STATUS_OK, parent_in_syslog(p));
 	maintenance_schedule(p, clock_mono());
 }
@@ -100,7 +100,7 @@ go_on_stopping(struct parent *p)
 
 	if (!p->closed) {
 		p->closed = true;
-		notify_stopping();
+		notify_stopping(&p->notify);
 		if (p->status == STATUS_OK && !p->cleaning)
 			log_notice("stopping");
 		reload_abandon(p);
@@ -265,7 +265,8 @@ wait_for(const struct parent *p, struct pollfd *pfd)
 	size_t			 i;
 	int			 left;
 
-	left = clock_sooner(children_left(p, now), notify_left(now));
+	left = clock_sooner(children_left(p, now),
+	    notify_left(&p->notify, now));
 	if (!p->stopping)
 		left = clock_sooner(left, clock_sooner(
 		    maintenance_left(p, now), reload_left(p, now)));
@@ -319,7 +320,7 @@ turn(struct parent *p)
 	now = clock_mono();
 	children_timers(p, now);
 	check_started(p);
-	notify_watchdog(now);
+	notify_watchdog(&p->notify, now);
 	if (p->stopping)
 		go_on_stopping(p);
 	else {
