@@ -18,12 +18,6 @@
 #include "parent/activation.h"
 
 #define FIRST_FD	3
-#define FDS_MAX		64
-
-static struct {
-	int	fd[FDS_MAX];		/* -1: claimed */
-	size_t	count;
-} state;
 
 static bool
 number(const char *name, int64_t max, int64_t *out)
@@ -35,22 +29,22 @@ number(const char *name, int64_t max, int64_t *out)
 }
 
 int
-activation_take(void)
+activation_take(struct activation *a)
 {
 	int64_t	pid, count;
 
-	state.count = 0;
+	a->count = 0;
 	if (number("LISTEN_PID", INT32_MAX, &pid) && pid == getpid() &&
-	    number("LISTEN_FDS", FDS_MAX, &count)) {
-		for (; state.count < (size_t)count; state.count++) {
-			state.fd[state.count] = FIRST_FD + (int)state.count;
-			fcntl(state.fd[state.count], F_SETFD, FD_CLOEXEC);
+	    number("LISTEN_FDS", ACTIVATION_MAX, &count)) {
+		for (; a->count < (size_t)count; a->count++) {
+			a->fd[a->count] = FIRST_FD + (int)a->count;
+			fcntl(a->fd[a->count], F_SETFD, FD_CLOEXEC);
 		}
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	return FIRST_FD + (int)state.count - 1;
+	return FIRST_FD + (int)a->count - 1;
 }
 
 /*
@@ -104,24 +98,25 @@ same_address(const struct sockaddr_storage *have, socklen_t havelen,
 }
 
 int
-activation_claim(const struct sockaddr *wanted, socklen_t wantedlen)
+activation_claim(struct activation *a, const struct sockaddr *wanted,
+    socklen_t wantedlen)
 {
 	struct sockaddr_storage	have;
 	socklen_t		len, typelen;
 	size_t			i;
 	int			fd, type;
 
-	for (i = 0; i < state.count; i++) {
+	for (i = 0; i < a->count; i++) {
 		len = sizeof(have);
 		typelen = sizeof(type);
 		memset(&have, 0, sizeof(have));
-		fd = state.fd[i];
+		fd = a->fd[i];
 		if (fd == -1 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type,
 		    &typelen) == -1 || type != SOCK_STREAM ||
 		    getsockname(fd, (struct sockaddr *)&have, &len) == -1 ||
 		    !same_address(&have, len, wanted, wantedlen))
 			continue;
-		state.fd[i] = -1;
+		a->fd[i] = -1;
 		/* Not every unit listens; a second listen(2) does no harm. */
 		listen(fd, SOMAXCONN);
 		fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -131,16 +126,16 @@ activation_claim(const struct sockaddr *wanted, socklen_t wantedlen)
 }
 
 void
-activation_end(void)
+activation_end(struct activation *a)
 {
 	size_t	i;
 
-	for (i = 0; i < state.count; i++) {
-		if (state.fd[i] == -1)
+	for (i = 0; i < a->count; i++) {
+		if (a->fd[i] == -1)
 			continue;
 		log_warning("a socket of the service manager's matches no "
 		    "address of SOCKET and is closed");
-		close(state.fd[i]);
+		close(a->fd[i]);
 	}
-	state.count = 0;
+	a->count = 0;
 }

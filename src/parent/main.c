@@ -26,11 +26,11 @@
  * Closes inherited descriptors, and opens the first three if they are closed.
  */
 static void
-tidy_descriptors(void)
+tidy_descriptors(struct activation *activation)
 {
 	int	fd;
 
-	closefrom(activation_take() + 1);
+	closefrom(activation_take(activation) + 1);
 	do {
 		if ((fd = open("/dev/null", O_RDWR)) == -1) {
 			(void)dprintf(STDERR_FILENO, "%s: /dev/null: %s\n",
@@ -96,12 +96,12 @@ open_files(struct parent *p)
 	}
 	if (result == PIDLOCK_FAILED)
 		goto no_pidfile;
-	if (sockets_open(&p->listeners, &none, p->settings, &p->identity,
-	    why) == -1) {
+	if (sockets_open(&p->listeners, &none, &p->activation, p->settings,
+	    &p->identity, why) == -1) {
 		log_error("%s", why);
 		return STATUS_FATAL;
 	}
-	activation_end();
+	activation_end(&p->activation);
 	if (pidfile == NULL || pidlock_write(&p->pidlock, why) == 0)
 		return STATUS_OK;
  no_pidfile:
@@ -146,7 +146,7 @@ main(int argc, char **argv)
 	size_t		i;
 	int		status;
 
-	tidy_descriptors();
+	tidy_descriptors(&parent.activation);
 	umask(022);
 	if ((status = options_parse(argc, argv, &options)) != OPTIONS_GO_ON)
 		return status;

@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "parent/activation.h"
 #include "parent/child.h"
 #include "parent/notify.h"
 #include "parent/pidlock.h"
@@ -127,6 +128,7 @@ struct parent {
 	uint64_t		 generation;
 	struct msg_identity	 identity;
 	struct pidlock		 pidlock;
+	struct activation	 activation;	/* sockets not yet claimed */
 	struct listeners	 listeners;
 	struct child		 child[SLOT__MAX];
 	struct restart		 restart[SLOT__MAX];

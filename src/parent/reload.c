@@ -231,8 +231,8 @@ begin(struct parent *p)
 	}
 	if (run_as_find(&reload->identity, reload->settings, why) == -1 ||
 	    run_as_jail(&reload->identity, why) == -1 ||
-	    sockets_open(&reload->listeners, &p->listeners, reload->settings,
-	    &reload->identity, why) == -1) {
+	    sockets_open(&reload->listeners, &p->listeners, &p->activation,
+	    reload->settings, &reload->identity, why) == -1) {
 		refuse(p, why);
 		return;
 	}

@@ -15,7 +15,6 @@
 
 #include "lib/alloc.h"
 #include "lib/log.h"
-#include "parent/activation.h"
 #include "parent/run_as.h"
 #include "parent/sockets.h"
 #include "parent/unixsocket.h"
@@ -24,6 +23,15 @@
 #define AGAIN_MS	20
 #define CONTROL_MODE	0660
 #define DIRECTORY_MODE	0755
+
+/* The arguments of sockets_open. */
+struct opening {
+	struct listeners		*fresh;
+	const struct listeners		*running;
+	struct activation		*activation;
+	const struct settings		*settings;
+	const struct msg_identity	*identity;
+};
 
 static void
 listener_clear(struct listener *l)
@@ -67,18 +75,19 @@ try_again(struct mono end)
 }
 
 static int
-open_unix(struct listener *l, const struct listener *running,
-    const struct msg_identity *identity, struct mono end, char *why)
+open_unix(const struct opening *o, struct listener *l,
+    const struct listener *running, struct mono end, char *why)
 {
 	const struct directory_new	 new =
-	    run_as_directory(identity, DIRECTORY_MODE);
+	    run_as_directory(o->identity, DIRECTORY_MODE);
 	struct sockaddr_un		 sun;
 
 	memset(&sun, 0, sizeof(sun));
 	sun.sun_family = AF_UNIX;
 	if (strlcpy(sun.sun_path, l->name, sizeof(sun.sun_path)) <
 	    sizeof(sun.sun_path))
-		l->fd = activation_claim((struct sockaddr *)&sun, sizeof(sun));
+		l->fd = activation_claim(o->activation,
+		    (struct sockaddr *)&sun, sizeof(sun));
 	if (l->fd != -1) {
 		l->given = true;
 		return 0;
@@ -86,7 +95,7 @@ open_unix(struct listener *l, const struct listener *running,
 	if (directories_place(&l->place, l->name, &new, why) == -1)
 		return -1;
 	/* Our own socket of another kind is replaced, though it answers. */
-	while (unixsocket_open(l, running, identity->uid, why) == -1)
+	while (unixsocket_open(l, running, o->identity->uid, why) == -1)
 		if (!try_again(end))
 			return -1;
 	return 0;
@@ -115,8 +124,8 @@ bind_tcp(const struct addrinfo *ai)
 }
 
 static int
-open_tcp(struct listener *l, const struct settings_socket *s, struct mono end,
-    char *why)
+open_tcp(const struct opening *o, struct listener *l,
+    const struct settings_socket *s, struct mono end, char *why)
 {
 	struct addrinfo	 hints = { .ai_socktype = SOCK_STREAM }, *ai;
 	char		 port[8];
@@ -131,7 +140,7 @@ open_tcp(struct listener *l, const struct settings_socket *s, struct mono end,
 		    gai_strerror(error));
 		return -1;
 	}
-	l->fd = activation_claim(ai->ai_addr, ai->ai_addrlen);
+	l->fd = activation_claim(o->activation, ai->ai_addr, ai->ai_addrlen);
 	l->given = l->fd != -1;
 	while (l->fd == -1 && (l->fd = bind_tcp(ai)) == -1) {
 		if (!try_again(end)) {
@@ -171,17 +180,16 @@ add(struct listeners *all, enum listener_kind kind, char *name)
  * use is tried again for `patience` milliseconds. `s`: of a TCP listener.
  */
 static int
-start(struct listener *l, const struct listeners *running,
-    const struct settings_socket *s, const struct msg_identity *identity,
-    int64_t patience, char *why)
+start(const struct opening *o, struct listener *l,
+    const struct settings_socket *s, int64_t patience, char *why)
 {
-	const struct listener	*old = find(running, l->name);
+	const struct listener	*old = find(o->running, l->name);
 	struct listener		 wanted = *l;
 	struct mono		 end = clock_after(clock_mono(), patience);
 
 	if (old == NULL || (l->kind != old->kind && !old->given))
-		return l->kind == LISTENER_TCP ? open_tcp(l, s, end, why) :
-		    open_unix(l, old, identity, end, why);
+		return l->kind == LISTENER_TCP ? open_tcp(o, l, s, end, why) :
+		    open_unix(o, l, old, end, why);
 	*l = *old;
 	l->name = wanted.name;
 	l->shared = true;
@@ -195,15 +203,16 @@ start(struct listener *l, const struct listeners *running,
 }
 
 static int
-open_socket(struct listeners *fresh, const struct listeners *running,
-    const struct settings *settings, const struct settings_socket *s,
-    const struct msg_identity *identity, char *why)
+open_socket(const struct opening *o, const struct settings_socket *s,
+    char *why)
 {
-	struct listener	*l;
+	const struct settings		*settings = o->settings;
+	const struct msg_identity	*identity = o->identity;
+	struct listener			*l;
 
 	l = s->path != NULL ?
-	    add(fresh, LISTENER_UNIX, alloc_string(s->path)) :
-	    add(fresh, LISTENER_TCP, alloc_printf("[%s]:%u", s->host,
+	    add(o->fresh, LISTENER_UNIX, alloc_string(s->path)) :
+	    add(o->fresh, LISTENER_TCP, alloc_printf("[%s]:%u", s->host,
 	    (unsigned int)s->port));
 	if (l == NULL)
 		return 0;
@@ -218,8 +227,7 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 			return -1;
 	}
 	/* A reload must not delay supervision. */
-	return start(l, running, s, identity,
-	    running->count > 0 ? 0 : ORPHAN_MS, why);
+	return start(o, l, s, o->running->count > 0 ? 0 : ORPHAN_MS, why);
 }
 
 /*
@@ -227,52 +235,52 @@ open_socket(struct listeners *fresh, const struct listeners *running,
  * failure only warns.
  */
 static void
-open_control(struct listeners *fresh, const struct listeners *running,
-    enum listener_kind kind, char *path, const char *group,
-    const struct msg_identity *identity)
+open_control(const struct opening *o, enum listener_kind kind, char *path,
+    const char *group)
 {
 	struct listener	*l;
 	char		 why[WHY_MAX];
 
-	if ((l = add(fresh, kind, path)) == NULL)
+	if ((l = add(o->fresh, kind, path)) == NULL)
 		return;
 	l->mode = CONTROL_MODE;
-	if (identity->drop) {
+	if (o->identity->drop) {
 		l->uid = 0;
-		l->gid = identity->gid;
+		l->gid = o->identity->gid;
 	}
 	if (run_as_group(group, &l->gid, why) == 0 &&
-	    start(l, running, NULL, identity, 0, why) == 0)
+	    start(o, l, NULL, 0, why) == 0)
 		return;
 	log_warning("no control socket for policyctl: %s", why);
 	listener_clear(l);
-	fresh->count--;
+	o->fresh->count--;
 }
 
 int
 sockets_open(struct listeners *fresh, const struct listeners *running,
-    const struct settings *settings, const struct msg_identity *identity,
-    char *why)
+    struct activation *activation, const struct settings *settings,
+    const struct msg_identity *identity, char *why)
 {
-	const char	*control = settings->control_socket;
-	size_t		 i;
+	const struct opening	 o = { fresh, running, activation, settings,
+				    identity };
+	const char		*control = settings->control_socket;
+	size_t			 i;
 
 	memset(fresh, 0, sizeof(*fresh));
 	fresh->last_number = running->last_number;
 	for (i = 0; i < settings->nsockets; i++) {
-		if (open_socket(fresh, running, settings, &settings->sockets[i],
-		    identity, why) == -1) {
+		if (open_socket(&o, &settings->sockets[i], why) == -1) {
 			sockets_abandon(fresh);
 			return -1;
 		}
 	}
 	if (control != NULL)
-		open_control(fresh, running, LISTENER_CONTROL,
-		    alloc_string(control), settings->control_group, identity);
+		open_control(&o, LISTENER_CONTROL, alloc_string(control),
+		    settings->control_group);
 	if (control != NULL && settings->operator_group != NULL)
-		open_control(fresh, running, LISTENER_OPERATOR,
+		open_control(&o, LISTENER_OPERATOR,
 		    alloc_printf("%s%s", control, SETTINGS_OPERATOR),
-		    settings->operator_group, identity);
+		    settings->operator_group);
 	for (i = 0; i < fresh->count; i++) {
 		if (!fresh->list[i].shared)
 			fresh->list[i].number = ++fresh->last_number;

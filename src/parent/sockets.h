@@ -9,6 +9,7 @@
 
 #include "conf/settings.h"
 #include "ipc/message.h"
+#include "parent/activation.h"
 #include "parent/child.h"
 #include "parent/directories.h"
 
@@ -49,7 +50,8 @@ struct listeners {
  * warning. 0, or -1 with `why`, and then no socket is left open.
  */
 int	sockets_open(struct listeners *fresh, const struct listeners *running,
-	    const struct settings *, const struct msg_identity *, char *why);
+	    struct activation *, const struct settings *,
+	    const struct msg_identity *, char *why);
 
 /* Closes what sockets_open opened and removes its files, except shared ones. */
 void	sockets_abandon(struct listeners *fresh);
