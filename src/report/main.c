@@ -36,6 +36,7 @@ static struct {
 	struct role_start	 start;
 	char			 host[HOST_MAX];
 	char			 hello[HOST_MAX];	/* our name for EHLO */
+	char			 from[HOST_MAX + 32];	/* by default */
 	int			 fd;		/* to the server; -1: none */
 	struct connect_peer	 peer;
 	struct tls		*tls;
@@ -263,12 +264,13 @@ speak(const struct smtp_mail *mail)
 static void
 begin_mail(struct mail *mail, const char *const *to, size_t nto)
 {
-	static char		 from[HOST_MAX + 32];
 	const struct settings	*s = report.start.settings;
 
-	snprintf(from, sizeof(from), "policyd-rate-limit@%s", report.host);
+	snprintf(report.from, sizeof(report.from), "policyd-rate-limit@%s",
+	    report.host);
 	memset(mail, 0, sizeof(*mail));
-	mail->from = s->report_from != NULL ? s->report_from : from;
+	mail->from = s->report_from != NULL ? s->report_from :
+	    report.from;
 	mail->to = to;
 	mail->nto = nto;
 	mail->host = report.host;
