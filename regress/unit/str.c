@@ -146,6 +146,22 @@ printable_cut(void **state)
 	assert_int_equal(text[8], 'z');
 }
 
+static void
+printable_appended(void **state)
+{
+	struct str	s;
+
+	(void)state;
+	str_init(&s);
+	str_add_printable(&s, NULL, 0);
+	assert_string_equal(s.data, "");
+	str_add_printable(&s, "\n\n\n\n", 4);
+	str_add_printable(&s, "a\\", 2);
+	assert_string_equal(s.data, "\\x0a\\x0a\\x0a\\x0aa\\\\");
+	assert_int_equal(s.len, strlen(s.data));
+	str_clear(&s);
+}
+
 /*
  * Whatever comes in: one line, whole sequences, within its size, cut only if
  * needed.
@@ -237,6 +253,7 @@ main(void)
 		cmocka_unit_test(printable_broken_utf8),
 		cmocka_unit_test(printable_hidden),
 		cmocka_unit_test(printable_cut),
+		cmocka_unit_test(printable_appended),
 		cmocka_unit_test(printable_at_random),
 		cmocka_unit_test(ascii_letters_are_folded),
 		cmocka_unit_test(text_is_cut_at_a_character),

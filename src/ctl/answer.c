@@ -33,17 +33,16 @@ is_name(const char *s)
 static bool
 is_printable(const char *s)
 {
-	struct str	bytes;
-	size_t		size = strlen(s) + 16;
-	char		*again = alloc_zero(size, 1);
-	bool		 same;
+	struct str	bytes, again;
+	bool		same;
 
 	str_init(&bytes);
+	str_init(&again);
 	answer_text(&bytes, s);
-	str_printable(again, size, bytes.len > 0 ? bytes.data : "", bytes.len);
-	same = strcmp(again, s) == 0;
+	str_add_printable(&again, bytes.data, bytes.len);
+	same = strcmp(again.data, s) == 0;
 	str_clear(&bytes);
-	free(again);
+	str_clear(&again);
 	return same;
 }
 

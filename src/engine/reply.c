@@ -4,9 +4,6 @@
 #include "engine/reply.h"
 #include "ipc/message.h"
 
-#define TIMES	4		/* most bytes for one, by str_printable */
-#define ROOM	8
-
 void
 reply_begin(struct str *out, const char *kind)
 {
@@ -22,13 +19,8 @@ reply_end(struct str *out)
 void
 reply_bytes(struct str *out, const char *name, const void *bytes, size_t len)
 {
-	size_t	room = len * TIMES + ROOM, at;
-
 	str_addf(out, "\t%s=", name);
-	at = out->len;
-	(void)str_extend(out, room);
-	str_printable(out->data + at, room, len > 0 ? bytes : "", len);
-	out->len = at + strlen(out->data + at);
+	str_add_printable(out, bytes, len);
 }
 
 void

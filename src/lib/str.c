@@ -83,3 +83,13 @@ str_addf(struct str *s, const char *fmt, ...)
 	vsnprintf(str_extend(s, (size_t)len), (size_t)len + 1, fmt, ap);
 	va_end(ap);
 }
+
+void
+str_add_printable(struct str *s, const void *src, size_t len)
+{
+	/* A byte becomes at most four. */
+	size_t	room = len * 4 + 8, at = s->len;
+
+	(void)str_printable(str_extend(s, room), room, src, len);
+	s->len = at + strlen(s->data + at);
+}

@@ -32,6 +32,9 @@ void	 str_addf(struct str *, const char *, ...)
  */
 char	*str_printable(char *dst, size_t size, const void *src, size_t len);
 
+/* Appends the text as str_printable makes it, and does not cut it. */
+void	 str_add_printable(struct str *, const void *, size_t);
+
 /*
  * Like str_printable, for text that contains printable pieces already:
  * backslashes are not doubled. The original cannot be recovered.
