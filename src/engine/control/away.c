@@ -20,7 +20,7 @@ on_state(struct control *c, const struct msg_state *m)
 static int
 on_answer(struct control *c, const struct message *m)
 {
-	static struct msg_figures	figures;
+	struct msg_figures	figures;
 
 	/* An answer to the command's own question may still come. */
 	if (m->type != MSG_FIGURES)

@@ -180,7 +180,7 @@ top_granted(void *arg, const char *id, size_t idlen)
 static void
 top_alone(struct control *c)
 {
-	static struct msg_topped	 answer;
+	struct msg_topped		 answer;
 	const struct top_source		 source = { top_counts, NULL,
 					    top_granted, c };
 	struct msg_top			 wanted;
@@ -217,8 +217,8 @@ top_failed(struct control *c, const char *why)
 int
 command_top_on_answer(struct control *c, const struct message *m)
 {
-	static struct msg_topped	topped;
-	static struct msg_searched	searched;
+	struct msg_topped	topped;
+	struct msg_searched	searched;
 
 	if (m->type == MSG_PROGRESS)
 		return why_progress(c, m);
@@ -240,7 +240,7 @@ command_top_on_answer(struct control *c, const struct message *m)
 static int
 top_read(struct control *c, const struct message *m)
 {
-	static struct msg_searched	searched;
+	struct msg_searched	searched;
 
 	if (m->type != MSG_SEARCHED)
 		return command_top_on_answer(c, m);

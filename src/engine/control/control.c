@@ -179,8 +179,8 @@ control_end(struct control *c)
 void
 control_fail(struct control *c, const char *format, ...)
 {
-	static char	 raw[sizeof(((struct msg_task_done *)NULL)->text)];
-	static char	 text[4 * sizeof(raw)];
+	char		 raw[sizeof(((struct msg_task_done *)NULL)->text)];
+	struct str	 text;
 	const char	*last;
 	va_list		 ap;
 
@@ -190,12 +190,15 @@ control_fail(struct control *c, const char *format, ...)
 	/* A reload's faults are in the log already; the last line sums up. */
 	last = strrchr(raw, '\n');
 	last = last != NULL ? last + 1 : raw;
-	audit_ended(&c->audit, "failed: ", str_printable(text, sizeof(text),
-	    last, strlen(last)));
+	str_init(&text);
+	str_add_printable(&text, last, strlen(last));
+	audit_ended(&c->audit, "failed: ", text.data);
+	str_clear(&text);
 	if (finish_answered(c))
 		return;
-	(void)str_printable(text, sizeof(text), raw, strlen(raw));
-	str_addf(&c->out, "error %s\nend\n", text);
+	str_adds(&c->out, "error ");
+	str_add_printable(&c->out, raw, strlen(raw));
+	str_adds(&c->out, "\nend\n");
 	start_writing(c);
 }
 
@@ -326,9 +329,9 @@ control_on_ledger(struct controls *controls, const struct message *m)
 int
 control_on_parent(struct controls *controls, const struct message *m)
 {
-	static struct msg_task_done	 done;
-	static struct msg_state		 state;
-	struct control			*c, *next;
+	struct msg_task_done	 done;
+	struct msg_state	 state;
+	struct control		*c, *next;
 
 	if (m->type == MSG_TASK_DONE ?
 	    msg_task_done_get(&done, m->payload, m->len) == -1 :

@@ -38,14 +38,13 @@ struct why {
 	struct sharer		 sharer[SHARED_MOST];
 };
 
-static struct {
-	struct msg_charge	charge;
-	struct msg_refusal	refusal;
-	struct msg_search	search;
-	struct msg_searched	searched;
+/* The words of why. */
+struct question {
+	struct msg_search	search;		/* its texts point to `text` */
+	struct control_word	any;
 	char			text[REFUSAL_TEXT__MAX]
 				    [4 * REFUSAL_TEXT_MAX + 8];
-} why;
+};
 
 static void
 init_search(struct msg_search *m)
@@ -85,12 +84,13 @@ put_text(struct str *out, const char *name, const char *text, size_t len)
 
 /* False: the question has failed. */
 static bool
-parse_word(struct control *c, struct msg_search *m,
-    const struct control_word *word, struct control_word *any)
+parse_word(struct control *c, struct question *q,
+    const struct control_word *word)
 {
-	const char	*text = word->bytes;
-	size_t		 i, len;
-	int64_t		 n;
+	struct msg_search	*m = &q->search;
+	const char		*text = word->bytes;
+	size_t			 i, len;
+	int64_t			 n;
 
 	if (strncmp(text, "n=", 2) == 0) {
 		if (num_parse(text + 2, word->len - 2, 1, MOST, &n) == -1) {
@@ -102,16 +102,16 @@ parse_word(struct control *c, struct msg_search *m,
 		return true;
 	}
 	if (strncmp(text, "any=", 4) == 0) {
-		any->bytes = text + 4;
-		any->len = word->len - 4;
-		return explain_id_fits(c, any);
+		q->any.bytes = text + 4;
+		q->any.len = word->len - 4;
+		return explain_id_fits(c, &q->any);
 	}
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
 		len = strlen(msg_refusal_texts[i]);
 		if (strncmp(text, msg_refusal_texts[i], len) != 0 ||
 		    text[len++] != '=')
 			continue;
-		m->text[i] = str_printable(why.text[i], sizeof(why.text[i]),
+		m->text[i] = str_printable(q->text[i], sizeof(q->text[i]),
 		    text + len, word->len - len);
 		/* Cut like the texts that are kept. */
 		m->textlen[i] = strnlen(m->text[i], REFUSAL_TEXT_MAX);
@@ -138,28 +138,30 @@ void
 why_run(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = c->engine->policy->settings;
-	struct msg_search	*m = &why.search;
-	struct control_word	 any = { "", 0 };
-	struct str		 ids;
-	char			 clean[4 * EXPLAIN_ID_MAX + 8];
+	struct question		 q;
+	struct msg_search	*m = &q.search;
+	struct msg_charge	 charge;
+	struct str		 ids, clean;
 	size_t			 i;
 
 	init_search(m);
 	m->n = USUAL;
+	q.any.len = 0;
 	for (i = 0; i < n; i++)
-		if (!parse_word(c, m, &word[i], &any))
+		if (!parse_word(c, &q, &word[i]))
 			return;
 	if (s->history == 0) {
 		control_fail(c, "no refusals are kept: history is 0");
 		return;
 	}
 	str_init(&ids);
-	if (any.len > 0) {
-		(void)explain_id(&why.charge, s, &any, &ids, false);
-		set_search_ids(m, &why.charge);
-		m->any = str_printable(clean, sizeof(clean), any.bytes,
-		    any.len);
-		m->anylen = strlen(m->any);
+	str_init(&clean);
+	if (q.any.len > 0) {
+		(void)explain_id(&charge, s, &q.any, &ids, false);
+		set_search_ids(m, &charge);
+		str_add_printable(&clean, q.any.bytes, q.any.len);
+		m->any = clean.data;
+		m->anylen = clean.len;
 	}
 	c->why = alloc_zero(1, sizeof(*c->why));
 	c->why->all = m->anylen == 0;
@@ -168,6 +170,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	if (!send_search(c, m))
 		away_fail(c, NULL);
 	str_clear(&ids);
+	str_clear(&clean);
 }
 
 /* --- the answer --- */
@@ -365,7 +368,7 @@ end_search(struct control *c, struct why *w)
 static void
 on_searched(struct control *c, struct why *w, const struct msg_searched *m)
 {
-	struct msg_search	*next = &why.search;
+	struct msg_search	next;
 
 	if (m->failed) {
 		control_fail(c, "the refusals cannot be read: %s", m->reason);
@@ -387,13 +390,13 @@ on_searched(struct control *c, struct why *w, const struct msg_searched *m)
 		return;
 	}
 	w->sharing = true;
-	init_search(next);
-	next->n = SHARED_LOOK;
-	next->only_ids = true;
-	next->nids = 1;
-	next->id[0] = w->id;
-	next->idlen[0] = w->idlen;
-	if (w->idlen == 0 || !send_search(c, next))
+	init_search(&next);
+	next.n = SHARED_LOOK;
+	next.only_ids = true;
+	next.nids = 1;
+	next.id[0] = w->id;
+	next.idlen[0] = w->idlen;
+	if (w->idlen == 0 || !send_search(c, &next))
 		end_search(c, w);
 }
 
@@ -411,29 +414,31 @@ why_progress(struct control *c, const struct message *m)
 int
 why_on_answer(struct control *c, const struct message *m)
 {
-	struct why	*w = c->why;
+	struct why		*w = c->why;
+	struct msg_refusal	 refusal;
+	struct msg_searched	 searched;
 
 	if (m->type == MSG_PROGRESS)
 		return why_progress(c, m);
 	if (m->type == MSG_SEARCHED) {
-		if (msg_searched_get(&why.searched, m->payload, m->len) == -1)
+		if (msg_searched_get(&searched, m->payload, m->len) == -1)
 			return -1;
-		on_searched(c, w, &why.searched);
+		on_searched(c, w, &searched);
 		return 0;
 	}
 	if (m->type != MSG_FOUND ||
-	    msg_refusal_get(&why.refusal, m->payload, m->len) == -1)
+	    msg_refusal_get(&refusal, m->payload, m->len) == -1)
 		return -1;
 	if (w->sharing) {
-		count_share(w, &why.refusal);
+		count_share(w, &refusal);
 		return 0;
 	}
-	put_refusal(&c->answer, &why.refusal, ++w->found);
-	if (!w->all && !w->helped && !why.refusal.shadow) {
+	put_refusal(&c->answer, &refusal, ++w->found);
+	if (!w->all && !w->helped && !refusal.shadow) {
 		w->helped = true;
-		put_helps(&c->answer, &why.refusal);
+		put_helps(&c->answer, &refusal);
 	}
-	note_shared(w, &why.refusal);
+	note_shared(w, &refusal);
 	return 0;
 }
 
@@ -442,43 +447,43 @@ why_on_answer(struct control *c, const struct message *m)
 bool
 why_show(struct control *c, const struct msg_charge *charge)
 {
-	struct msg_search	*m = &why.search;
+	struct msg_search	m;
 
-	init_search(m);
-	m->n = 1;
-	m->only_ids = true;
-	set_search_ids(m, charge);
-	return send_search(c, m);
+	init_search(&m);
+	m.n = 1;
+	m.only_ids = true;
+	set_search_ids(&m, charge);
+	return send_search(c, &m);
 }
 
 int
 why_show_on_answer(struct control *c, const struct message *m)
 {
 	struct str		*out = &c->answer;
-	struct msg_refusal	*r = &why.refusal;
-	struct msg_searched	*s = &why.searched;
+	struct msg_refusal	 r;
+	struct msg_searched	 s;
 
 	if (m->type == MSG_PROGRESS)
 		return why_progress(c, m);
 	if (m->type == MSG_FOUND) {
-		if (msg_refusal_get(r, m->payload, m->len) == -1)
+		if (msg_refusal_get(&r, m->payload, m->len) == -1)
 			return -1;
 		c->known = true;
 		reply_begin(out, "");
-		reply_number(out, "last_refused", r->date);
-		put_text(out, "last_client", r->text[REFUSAL_CLIENT],
-		    r->textlen[REFUSAL_CLIENT]);
-		put_text(out, "last_sender", r->text[REFUSAL_SENDER],
-		    r->textlen[REFUSAL_SENDER]);
+		reply_number(out, "last_refused", r.date);
+		put_text(out, "last_client", r.text[REFUSAL_CLIENT],
+		    r.textlen[REFUSAL_CLIENT]);
+		put_text(out, "last_sender", r.text[REFUSAL_SENDER],
+		    r.textlen[REFUSAL_SENDER]);
 		reply_end(out);
 		return 0;
 	}
 	if (m->type != MSG_SEARCHED ||
-	    msg_searched_get(s, m->payload, m->len) == -1)
+	    msg_searched_get(&s, m->payload, m->len) == -1)
 		return -1;
 	reply_begin(out, "");
-	reply_number(out, "refused", s->refused);
-	reply_number(out, "would_refuse", s->shadow);
+	reply_number(out, "refused", s.refused);
+	reply_number(out, "would_refuse", s.shadow);
 	reply_end(out);
 	return 1;
 }
