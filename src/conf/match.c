@@ -190,22 +190,6 @@ read_value(const struct reading *r, struct ids *ids, enum rule_attribute attr,
 	return 0;
 }
 
-struct ids *
-match_recipients(const struct reading *r, const struct value *v)
-{
-	struct ids	*ids = ids_new(r->settings);
-	bool		 good = true;
-	size_t		 i;
-
-	for (i = 0; i < v->count; i++)
-		if (read_text(r, ids, KEY_RECIPIENT, v->items[i]) == -1)
-			good = false;
-	if (good)
-		return ids;
-	ids_free(ids);
-	return NULL;
-}
-
 /* --- only and except --- */
 
 static int
@@ -265,30 +249,33 @@ match_read(const struct reading *r, const struct value *v)
 	return result;
 }
 
-/* --- exempt --- */
+/* --- lists without attributes --- */
 
-int
-match_read_exempt(const struct reading *r, const struct value *v)
+/* Whether it is an address or a network, be this right or wrong. */
+static bool
+is_address(const struct value *v)
 {
-	struct ids	*ids, **out = r->out;
-	struct network	 n;
+	struct network	n;
+
+	return v->type == VALUE_STR &&
+	    (addr_network_parse(&n, v->bytes, v->len) == 0 ||
+	    memchr(v->bytes, '/', v->len) != NULL);
+}
+
+/* Values of this attribute; among logins may be addresses of clients. */
+static int
+read_list(const struct reading *r, const struct value *v,
+    enum rule_attribute attr)
+{
+	struct ids	*ids = ids_new(r->settings), **out = r->out;
 	size_t		 i;
 	int		 result = 0;
-	bool		 address;
 
-	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
-		return reader_mismatch(r, v,
-		    "a list of logins, \"@domain\", addresses and networks");
-	ids = ids_new(r->settings);
-	for (i = 0; i < v->count; i++) {
-		address = v->items[i]->type == VALUE_STR &&
-		    (addr_network_parse(&n, v->items[i]->bytes,
-		    v->items[i]->len) == 0 || memchr(v->items[i]->bytes, '/',
-		    v->items[i]->len) != NULL);
-		if (read_value(r, ids, address ? KEY_CLIENT_ADDRESS :
-		    KEY_SASL_USERNAME, v->items[i]) == -1)
+	for (i = 0; i < v->count; i++)
+		if (read_value(r, ids, attr == KEY_SASL_USERNAME &&
+		    is_address(v->items[i]) ? KEY_CLIENT_ADDRESS : attr,
+		    v->items[i]) == -1)
 			result = -1;
-	}
 	if (result == -1) {
 		ids_free(ids);
 		return -1;
@@ -296,4 +283,21 @@ match_read_exempt(const struct reading *r, const struct value *v)
 	ids_free(*out);
 	*out = ids;
 	return 0;
+}
+
+int
+match_read_exempt(const struct reading *r, const struct value *v)
+{
+	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
+		return reader_mismatch(r, v,
+		    "a list of logins, \"@domain\", addresses and networks");
+	return read_list(r, v, KEY_SASL_USERNAME);
+}
+
+int
+match_read_recipients(const struct reading *r, const struct value *v)
+{
+	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
+		return reader_mismatch(r, v, "a list of strings");
+	return v->count == 0 ? 0 : read_list(r, v, KEY_RECIPIENT);
 }

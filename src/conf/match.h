@@ -3,13 +3,13 @@
 
 #include "conf/reader.h"
 
-/* Readers of lists of ids: `exempt`, and `only` and `except` of a rule. */
+/*
+ * Readers of lists of ids: `only` and `except` of a rule, `exempt`, and
+ * `except_recipients` of a lock.
+ */
 reader		 match_read;		/* struct settings_match */
 reader		 match_read_exempt;	/* struct ids *; None is empty */
-
-/* A list of recipients and "@domain"s; NULL: it has a fault. */
-struct ids	*match_recipients(const struct reading *,
-		    const struct value *);
+reader		 match_read_recipients;	/* struct ids *; if empty, left as is */
 
 void		 match_clear(void *);	/* struct settings_match * */
 

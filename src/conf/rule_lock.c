@@ -1,8 +1,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "conf/ids.h"
@@ -10,8 +8,6 @@
 #include "conf/rule_lock.h"
 
 #define RULE_LOCK_MAX	(366 * INT64_C(86400))	/* seconds */
-
-static reader	read_recipients;
 
 #define AT(member)	.at = offsetof(struct settings_lock, member)
 
@@ -22,7 +18,7 @@ static const struct reader_row	rule_lock_rows[] = {
 	    .max = RULE_LOCK_MAX },
 	{ .name = "action", .read = reader_string_or_none, AT(action),
 	    .clear = reader_clear_text },
-	{ .name = "except_recipients", .read = read_recipients,
+	{ .name = "except_recipients", .read = match_read_recipients,
 	    AT(except), .clear = ids_clear }
 };
 
@@ -32,22 +28,6 @@ void
 rule_lock_clear(void *lock)
 {
 	reader_clear_rows(rule_lock_rows, RULE_LOCK_ROWS, lock);
-}
-
-static int
-read_recipients(const struct reading *r, const struct value *v)
-{
-	struct ids	**out = r->out, *ids;
-
-	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
-		return reader_mismatch(r, v, "a list of strings");
-	if (v->type == VALUE_NONE || v->count == 0)
-		return 0;
-	if ((ids = match_recipients(r, v)) == NULL)
-		return -1;
-	ids_free(*out);
-	*out = ids;
-	return 0;
 }
 
 int
