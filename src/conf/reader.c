@@ -213,14 +213,7 @@ reader_truth(const struct reading *r, const struct value *v)
 int
 reader_whole(const struct value *v, int64_t *n)
 {
-	if (v->type == VALUE_INT)
-		*n = v->integer;
-	else if (v->type == VALUE_FLOAT && v->real >= -0x1p63 &&
-	    v->real < 0x1p63 && v->real == (double)(int64_t)v->real)
-		*n = (int64_t)v->real;
-	else
-		return -1;
-	return 0;
+	return v->type != VALUE_BOOL && value_whole(v, n) ? 0 : -1;
 }
 
 static int

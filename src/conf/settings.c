@@ -259,19 +259,15 @@ const struct value *
 settings_lookup(const struct settings *s, const char *name)
 {
 	const struct value	*v;
-	const char		*dot;
 	char			*head;
-	size_t			 i;
+	size_t			 len = strcspn(name, "."), i;
 
-	if ((dot = strchr(name, '.')) == NULL) {
-		i = table_find(name);
-		return i == SIZE_MAX ? NULL : s->values[i];
-	}
-	head = alloc_copy(name, (size_t)(dot - name));
+	head = alloc_copy(name, len);
 	i = table_find(head);
 	free(head);
 	v = i == SIZE_MAX ? NULL : s->values[i];
-	return v == NULL ? NULL : find_path(v, dot + 1);
+	return v == NULL || name[len] == '\0' ? v :
+	    find_path(v, name + len + 1);
 }
 
 const struct limits *

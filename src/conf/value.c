@@ -181,9 +181,8 @@ value_type_name(enum value_type type)
 
 /* --- dictionaries --- */
 
-/* Whole numbers as Python compares keys: True, 1 and 1.0 are the same one. */
-static bool
-is_whole(const struct value *v, int64_t *n)
+bool
+value_whole(const struct value *v, int64_t *n)
 {
 	switch (v->type) {
 	case VALUE_BOOL:
@@ -209,8 +208,9 @@ same_key(const struct value *a, const struct value *b)
 	int64_t	m, n;
 	size_t	i;
 
-	if (is_whole(a, &m))
-		return is_whole(b, &n) && m == n;
+	/* As Python compares keys: True, 1 and 1.0 are the same one. */
+	if (value_whole(a, &m))
+		return value_whole(b, &n) && m == n;
 	if (a->type != VALUE_TUPLE)
 		return value_equal(a, b);
 	if (b->type != VALUE_TUPLE || a->count != b->count)
@@ -237,7 +237,7 @@ hash_value(uint64_t h, const struct value *v)
 	int64_t	n;
 	size_t	i;
 
-	if (is_whole(v, &n))
+	if (value_whole(v, &n))
 		return hash_bytes(h, &n, sizeof(n));
 	if (v->type == VALUE_FLOAT)
 		return hash_bytes(h, &v->real, sizeof(v->real));

@@ -74,6 +74,9 @@ bool		 value_equal(const struct value *, const struct value *);
 /* Python's name of the type: "int", "str". */
 const char	*value_type_name(enum value_type);
 
+/* Whether it is a whole number: an int, a bool, a float without fraction. */
+bool		 value_whole(const struct value *, int64_t *);
+
 /* The value of a string key; NULL if absent or not a dict. */
 const struct value	*value_get(const struct value *dict, const char *key);
 
