@@ -14,6 +14,13 @@
 
 /* --- parts of lines --- */
 
+static const struct {
+	int64_t		 seconds;
+	const char	*name;
+} units[] = {
+	{ 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" }
+};
+
 /*
  * Formats a window: "10 s", "5 min", "24 h", "7 d"; in seconds if it is not a
  * whole number of a larger unit.
@@ -21,20 +28,13 @@
 const char *
 show_period(int64_t seconds, char *dst, size_t size)
 {
-	static const struct {
-		int64_t		 seconds;
-		const char	*name;
-	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" } };
 	size_t	i;
 
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+	for (i = 0; i < 3; i++)
 		if (seconds > 0 && seconds % units[i].seconds == 0)
 			break;
-	if (i < sizeof(units) / sizeof(units[0]))
-		snprintf(dst, size, "%" PRId64 " %s",
-		    seconds / units[i].seconds, units[i].name);
-	else
-		snprintf(dst, size, "%" PRId64 " s", seconds);
+	snprintf(dst, size, "%" PRId64 " %s", seconds / units[i].seconds,
+	    units[i].name);
 	return dst;
 }
 
@@ -42,12 +42,6 @@ show_period(int64_t seconds, char *dst, size_t size)
 const char *
 show_left(int64_t seconds, char *dst, size_t size)
 {
-	static const struct {
-		int64_t		 seconds;
-		const char	*name;
-	} units[] = {
-		{ 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" }
-	};
 	int64_t	n;
 	size_t	i, len;
 
