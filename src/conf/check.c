@@ -41,25 +41,15 @@ advise_setting(const struct settings *s, struct faults *faults,
 	va_end(ap);
 }
 
-/* Advice about one setting, given if `when` is true. */
-struct check_advice {
-	bool		 when;
-	const char	*name;
-	const char	*text;
-};
-
+/* Says, if it is true, that a setting has no effect, and why. */
 static void
-advise_all(const struct settings *s, struct faults *faults,
-    const struct check_advice *advice, size_t n)
+advise_vain(const struct settings *s, struct faults *faults, bool vain,
+    const char *name, const char *why)
 {
-	for (; n > 0; n--, advice++)
-		if (advice->when)
-			advise_setting(s, faults, advice->name, "%s",
-			    advice->text);
+	if (vain)
+		advise_setting(s, faults, name, "%s has no effect: %s", name,
+		    why);
 }
-
-#define CHECK_ADVISE(s, faults, advice) \
-	advise_all(s, faults, advice, sizeof(advice) / sizeof(*(advice)))
 
 /* Whether the file has this setting: there is no advice about defaults. */
 static bool
@@ -284,19 +274,15 @@ advise_absolute(const struct settings *s, struct faults *faults,
 static void
 verify_paths(const struct settings *s, struct faults *faults)
 {
-	const struct check_advice	advice[] = {
-		{ s->control_socket == NULL && s->control_group != NULL,
-		    "control_group", "control_group has no effect: "
-		    "control_socket is None" },
-		{ s->control_socket == NULL && s->operator_group != NULL,
-		    "operator_group", "operator_group has no effect: "
-		    "control_socket is None" }
-	};
-	const struct sockaddr_un	sun = { .sun_family = AF_UNIX };
+	const struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
 	const struct value		*v;
-	size_t				longest = sizeof(sun.sun_path) - 1;
+	size_t				 longest = sizeof(sun.sun_path) - 1;
+	bool				 none = s->control_socket == NULL;
 
-	CHECK_ADVISE(s, faults, advice);
+	advise_vain(s, faults, none && s->control_group != NULL,
+	    "control_group", "control_socket is None");
+	advise_vain(s, faults, none && s->operator_group != NULL,
+	    "operator_group", "control_socket is None");
 	advise_absolute(s, faults, "control_socket", s->control_socket);
 	advise_absolute(s, faults, "pidfile", s->pidfile);
 	v = value_get(s->sqlite_config, "database");
@@ -341,15 +327,12 @@ verify_sockets(const struct settings *s, struct faults *faults)
 		advise_setting(s, faults, "SOCKET",
 		    "SOCKET listens on the network for everybody: name those "
 		    "who may ask in allowed_clients");
-	if (!tcp && s->allowed_clients.count > 0)
-		advise_setting(s, faults, "allowed_clients",
-		    "allowed_clients has no effect: SOCKET has no TCP address");
-	if (!path && s->socket_user != NULL)
-		advise_setting(s, faults, "socket_user",
-		    "socket_user has no effect: SOCKET has no path");
-	if (!path && s->socket_group != NULL)
-		advise_setting(s, faults, "socket_group",
-		    "socket_group has no effect: SOCKET has no path");
+	advise_vain(s, faults, !tcp && s->allowed_clients.count > 0,
+	    "allowed_clients", "SOCKET has no TCP address");
+	advise_vain(s, faults, !path && s->socket_user != NULL, "socket_user",
+	    "SOCKET has no path");
+	advise_vain(s, faults, !path && s->socket_group != NULL,
+	    "socket_group", "SOCKET has no path");
 	if (s->delay_to_close <= CHECK_POSTFIX_KEEPS)
 		advise_setting(s, faults, "delay_to_close",
 		    "delay_to_close of %u: Postfix keeps an idle connection "
@@ -362,27 +345,25 @@ verify_sockets(const struct settings *s, struct faults *faults)
 static void
 verify_limits(const struct settings *s, struct faults *faults)
 {
-	const struct check_advice	advice[] = {
-		{ s->count_mode == COUNT_RCPT, "count_mode",
-		    "count_mode 0 is deprecated: Postfix delivers the "
-		    "recipients before the refused one, and they are not "
-		    "counted; write \"auto\"" },
-		{ s->nrules == 0 && !s->limit_by_sasl && !s->limit_by_sender &&
-		    !s->limit_by_ip, "limit_by_sasl", "nothing is limited: "
-		    "limit_by_sasl, limit_by_sender and limit_by_ip are off" },
-		{ s->limited_networks.count > 0 && !s->limit_by_ip,
-		    "limited_networks",
-		    "limited_networks has no effect: limit_by_ip is off" },
-		{ s->limit_by_ip && s->limited_networks.count == 0,
-		    "limit_by_ip", "limit_by_ip has no effect: "
-		    "limited_networks names no network" },
-		{ s->nrules == 0 && access_permits(s->fail_action),
-		    "fail_action",
-		    "fail_action refuses nothing: limits have no effect" }
-	};
-	size_t				i;
+	bool	networks = s->limited_networks.count > 0;
+	size_t	i;
 
-	CHECK_ADVISE(s, faults, advice);
+	if (s->count_mode == COUNT_RCPT)
+		advise_setting(s, faults, "count_mode", "count_mode 0 is "
+		    "deprecated: Postfix delivers the recipients before the "
+		    "refused one, and they are not counted; write \"auto\"");
+	if (s->nrules == 0 && !s->limit_by_sasl && !s->limit_by_sender &&
+	    !s->limit_by_ip)
+		advise_setting(s, faults, "limit_by_sasl", "nothing is "
+		    "limited: limit_by_sasl, limit_by_sender and limit_by_ip "
+		    "are off");
+	if (s->nrules == 0 && access_permits(s->fail_action))
+		advise_setting(s, faults, "fail_action",
+		    "fail_action refuses nothing: limits have no effect");
+	advise_vain(s, faults, networks && !s->limit_by_ip,
+	    "limited_networks", "limit_by_ip is off");
+	advise_vain(s, faults, !networks && s->limit_by_ip, "limit_by_ip",
+	    "limited_networks names no network");
 	for (i = 0; i < s->nrules; i++)
 		if (s->rules[i].max_per_mail > 0 &&
 		    s->rules[i].count == RULE_RECIPIENTS &&
@@ -425,34 +406,30 @@ static void
 verify_report(const struct settings *s, struct faults *faults)
 {
 	bool	user = s->report_user != NULL;
-	const struct check_advice	advice[] = {
-		{ !user && s->report_user_domains.count > 0,
-		    "report_user_domains", "report_user_domains has no effect: "
-		    "report_user is not set" },
-		{ user && !s->report, "report_user",
-		    "report_user has no effect: report is off" },
-		{ user && s->report_user_domains.count == 0, "report_user",
-		    "report_user has no effect: report_user_domains names no "
-		    "domain" },
-		{ user && s->nrules == 0 && !s->limit_by_sasl, "report_user",
-		    "report_user has no effect: no login is limited" },
-		{ !s->report && s->report_immediately, "report_immediately",
-		    "report_immediately has no effect: report is off" },
-		{ s->report && s->report_to.count == 0, "report", "report is "
-		    "on, but report_to names nobody: hits are kept, and no "
-		    "mail is sent" },
-		{ s->report && s->smtp_tls_cafile != NULL &&
-		    (s->smtp_tls == SMTP_TLS_NONE || !s->smtp_tls_verify),
-		    "smtp_tls_cafile", "smtp_tls_cafile has no effect: no "
-		    "certificate is checked" },
-		{ s->report && is_given(s, "smtp_tls") &&
-		    is_given(s, "smtp_starttls") &&
-		    settings_lookup(s, "smtp_starttls")->boolean &&
-		    s->smtp_tls != SMTP_TLS_STARTTLS, "smtp_starttls",
-		    "smtp_starttls has no effect: smtp_tls says otherwise" }
-	};
+	size_t	domains = s->report_user_domains.count;
 
-	CHECK_ADVISE(s, faults, advice);
+	advise_vain(s, faults, !user && domains > 0, "report_user_domains",
+	    "report_user is not set");
+	advise_vain(s, faults, user && !s->report, "report_user",
+	    "report is off");
+	advise_vain(s, faults, user && domains == 0, "report_user",
+	    "report_user_domains names no domain");
+	advise_vain(s, faults, user && s->nrules == 0 && !s->limit_by_sasl,
+	    "report_user", "no login is limited");
+	advise_vain(s, faults, !s->report && s->report_immediately,
+	    "report_immediately", "report is off");
+	advise_vain(s, faults, s->report && s->smtp_tls_cafile != NULL &&
+	    (s->smtp_tls == SMTP_TLS_NONE || !s->smtp_tls_verify),
+	    "smtp_tls_cafile", "no certificate is checked");
+	advise_vain(s, faults, s->report && is_given(s, "smtp_tls") &&
+	    is_given(s, "smtp_starttls") &&
+	    settings_lookup(s, "smtp_starttls")->boolean &&
+	    s->smtp_tls != SMTP_TLS_STARTTLS, "smtp_starttls",
+	    "smtp_tls says otherwise");
+	if (s->report && s->report_to.count == 0)
+		advise_setting(s, faults, "report", "report is on, but "
+		    "report_to names nobody: hits are kept, and no mail is "
+		    "sent");
 	verify_report_limits(s, faults);
 	if (s->report && s->smtp_user != NULL &&
 	    s->smtp_tls == SMTP_TLS_NONE && !addr_names_loopback(s->smtp_host))
