@@ -72,7 +72,7 @@ open_first(struct faults *faults)
 		home = (pw = getpwuid(getuid())) == NULL ? NULL : pw->pw_dir;
 	for (i = home == NULL ? 2 : 0; i < 4; i++) {
 		file = i < 2 ? alloc_printf("%s/.config/%s", home, names[i]) :
-		    alloc_printf("%s/%s", paths_sysconfdir(), names[i - 2]);
+		    alloc_printf("%s/%s", paths_sysconfdir, names[i - 2]);
 		fd = open_file(file, false, faults);
 		free(file);
 		if (faults->file != NULL)

@@ -14,26 +14,7 @@
 #define STATEDIR	"/var/lib/policyd-rate-limit"
 #endif
 
-const char *
-paths_sysconfdir(void)
-{
-	return SYSCONFDIR;
-}
-
-const char *
-paths_libexecdir(void)
-{
-	return LIBEXECDIR;
-}
-
-const char *
-paths_rundir(void)
-{
-	return RUNDIR;
-}
-
-const char *
-paths_statedir(void)
-{
-	return STATEDIR;
-}
+const char	paths_sysconfdir[] = SYSCONFDIR;
+const char	paths_libexecdir[] = LIBEXECDIR;
+const char	paths_rundir[] = RUNDIR;
+const char	paths_statedir[] = STATEDIR;

@@ -5,9 +5,9 @@
  * Installation directories, set by the build. Absolute, without a slash at the
  * end.
  */
-const char	*paths_sysconfdir(void);	/* policyd-rate-limit.conf */
-const char	*paths_libexecdir(void);	/* engine, ledger-sqlite, … */
-const char	*paths_rundir(void);		/* pid file, control socket */
-const char	*paths_statedir(void);		/* the SQLite file */
+extern const char	paths_sysconfdir[];	/* policyd-rate-limit.conf */
+extern const char	paths_libexecdir[];	/* engine, ledger-sqlite, … */
+extern const char	paths_rundir[];		/* pid file, control socket */
+extern const char	paths_statedir[];	/* the SQLite file */
 
 #endif

@@ -467,7 +467,7 @@ main(int argc, char **argv)
 	str_init(&out);
 	(void)signal(SIGPIPE, SIG_IGN);
 	option.patience = PATIENCE_S;
-	option.socket = alloc_printf("%s/control", paths_rundir());
+	option.socket = alloc_printf("%s/control", paths_rundir);
 	/*
 	 * The `+` makes the GNU C library stop at the first word that is not an
 	 * option.

@@ -167,7 +167,7 @@ child_spawn(struct child *child, enum role role, const char *program,
 		    strerror(errno));
 		goto fail;
 	}
-	s.path = alloc_printf("%s/%s", paths_libexecdir(), program);
+	s.path = alloc_printf("%s/%s", paths_libexecdir, program);
 	s.name = child->program;
 	s.channel = fd[1];
 	child->pid = start(&s);

@@ -116,7 +116,7 @@ options_parse(int argc, char **argv, struct options *o)
 		    "--get-config at a time");
 	if (o->clean && o->background)
 		return wrong("--clean does not run in the background");
-	table_set_directories(paths_rundir(), paths_statedir());
+	table_set_directories(paths_rundir, paths_statedir);
 	return OPTIONS_GO_ON;
 }
 

@@ -212,9 +212,9 @@ run_as_jail(struct msg_identity *identity, char *why)
 		return 0;
 	}
 	n = snprintf(identity->jail, sizeof(identity->jail), "%s/empty",
-	    paths_rundir());
+	    paths_rundir);
 	if (n < 0 || (size_t)n >= sizeof(identity->jail)) {
-		snprintf(why, WHY_MAX, "%s: %s", paths_rundir(),
+		snprintf(why, WHY_MAX, "%s: %s", paths_rundir,
 		    strerror(ENAMETOOLONG));
 		return -1;
 	}
