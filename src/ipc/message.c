@@ -105,8 +105,6 @@ message_rule(unsigned int type)
 void
 msg_identity_put(struct str *s, const struct msg_identity *m)
 {
-	size_t	i;
-
 	if (m->ngroups > IDENTITY_GROUPS_MAX)
 		log_fatal("an identity of %zu groups", m->ngroups);
 	wire_put_u8(s, m->drop);
@@ -114,8 +112,7 @@ msg_identity_put(struct str *s, const struct msg_identity *m)
 	wire_put_u32(s, m->uid);
 	wire_put_u32(s, m->gid);
 	wire_put_u8(s, (uint8_t)m->ngroups);
-	for (i = 0; i < m->ngroups; i++)
-		wire_put_u32(s, m->groups[i]);
+	str_add(s, m->groups, m->ngroups * sizeof(m->groups[0]));
 	wire_put_text(s, m->jail);
 	wire_put_text(s, m->user);
 	wire_put_text(s, m->home);
@@ -125,7 +122,6 @@ int
 msg_identity_get(struct msg_identity *m, const void *src, size_t len)
 {
 	struct wire	w;
-	size_t		i;
 
 	wire_init(&w, src, len);
 	memset(m, 0, sizeof(*m));
@@ -134,8 +130,7 @@ msg_identity_get(struct msg_identity *m, const void *src, size_t len)
 	m->uid = wire_get_u32(&w);
 	m->gid = wire_get_u32(&w);
 	m->ngroups = wire_get_below(&w, IDENTITY_GROUPS_MAX + 1);
-	for (i = 0; i < m->ngroups; i++)
-		m->groups[i] = wire_get_u32(&w);
+	wire_get(&w, m->groups, m->ngroups * sizeof(m->groups[0]));
 	wire_get_array(&w, m->jail, sizeof(m->jail));
 	wire_get_array(&w, m->user, sizeof(m->user));
 	wire_get_array(&w, m->home, sizeof(m->home));

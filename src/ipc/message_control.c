@@ -281,25 +281,20 @@ msg_topped_get(struct msg_topped *m, const void *src, size_t len)
 void
 msg_figures_put(struct str *s, const struct msg_figures *m)
 {
-	size_t	i;
-
 	wire_put_text(s, m->database);
 	wire_put_text(s, m->fault);
-	for (i = 0; i < FIGURE__MAX; i++)
-		wire_put_u64(s, m->figure[i]);
+	str_add(s, m->figure, sizeof(m->figure));
 }
 
 int
 msg_figures_get(struct msg_figures *m, const void *src, size_t len)
 {
 	struct wire	w;
-	size_t		i;
 
 	wire_init(&w, src, len);
 	wire_get_array(&w, m->database, sizeof(m->database));
 	wire_get_array(&w, m->fault, sizeof(m->fault));
-	for (i = 0; i < FIGURE__MAX; i++)
-		m->figure[i] = wire_get_u64(&w);
+	wire_get(&w, m->figure, sizeof(m->figure));
 	return wire_done(&w);
 }
 
@@ -324,26 +319,21 @@ msg_simulate_get(struct msg_simulate *m, const void *src, size_t len)
 void
 msg_simulated_put(struct str *s, const struct msg_simulated *m)
 {
-	size_t	i;
-
 	wire_put_u8(s, m->kind);
 	wire_put_bytes(s, m->rule, m->rulelen);
 	wire_put_bytes(s, m->text, m->textlen);
-	for (i = 0; i < SIMULATED_NUMBERS; i++)
-		wire_put_i64(s, m->number[i]);
+	str_add(s, m->number, sizeof(m->number));
 }
 
 int
 msg_simulated_get(struct msg_simulated *m, const void *src, size_t len)
 {
 	struct wire	w;
-	size_t		i;
 
 	wire_init(&w, src, len);
 	m->kind = wire_get_below(&w, SIMULATED__MAX);
 	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
 	m->text = wire_get_bytes(&w, CHARGE_ID_MAX, &m->textlen);
-	for (i = 0; i < SIMULATED_NUMBERS; i++)
-		m->number[i] = wire_get_i64(&w);
+	wire_get(&w, m->number, sizeof(m->number));
 	return wire_done(&w);
 }
