@@ -94,8 +94,9 @@ read_number(struct expression *e, bool negative)
 	if (is_bad_token(e))
 		;
 	else if (tok->type == TOKEN_FLOAT)
-		v = value_float(negative ? -tok->real : tok->real);
-	else if (number_signed(&n, tok->magnitude, negative) == -1)
+		v = value_float(negative ? -tok->number.real :
+		    tok->number.real);
+	else if (number_signed(&n, tok->number.magnitude, negative) == -1)
 		expression_fault(e, NUMBER_TOO_LARGE);
 	else
 		v = value_int(n);

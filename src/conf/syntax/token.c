@@ -330,9 +330,9 @@ token_assigns(const struct tokenizer *t)
 void
 token_next(struct tokenizer *t)
 {
-	struct number	n;
-	size_t		len;
-	int		c;
+	struct number	*n = &t->token.number;
+	size_t		 len;
+	int		 c;
 
 	memset(&t->token, 0, sizeof(t->token));
 	skip_blanks(t);
@@ -366,12 +366,10 @@ token_next(struct tokenizer *t)
 		t->token.type = TOKEN_NAME;
 		skip_chars(t, name_length(t));
 	} else if (is_digit(c) || (c == '.' && is_digit(byte_at(t, 1)))) {
-		len = number_read(&n, t->at, (size_t)(t->end - t->at));
-		t->token.type = n.whole ? TOKEN_INT : TOKEN_FLOAT;
-		t->token.magnitude = n.magnitude;
-		t->token.real = n.real;
-		if (n.fault != NULL)
-			set_fault(t, n.fault);
+		len = number_read(n, t->at, (size_t)(t->end - t->at));
+		t->token.type = n->whole ? TOKEN_INT : TOKEN_FLOAT;
+		if (n->fault != NULL)
+			set_fault(t, n->fault);
 		skip_chars(t, len);
 	} else
 		read_operator(t);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/syntax/number.h"
 #include "lib/str.h"
 
 /*
@@ -15,8 +16,8 @@ enum token_type {
 	TOKEN_END,
 	TOKEN_NEWLINE,		/* of a statement: not inside brackets */
 	TOKEN_NAME,
-	TOKEN_INT,		/* magnitude */
-	TOKEN_FLOAT,		/* real */
+	TOKEN_INT,		/* number.magnitude */
+	TOKEN_FLOAT,		/* number.real */
 	TOKEN_STRING,		/* struct tokenizer's `string` */
 	TOKEN_OPERATOR		/* brackets, commas, signs */
 };
@@ -28,8 +29,7 @@ struct token {
 	bool		 first;		/* only blanks before it */
 	const char	*text;
 	size_t		 len;
-	uint64_t	 magnitude;
-	double		 real;
+	struct number	 number;
 	/*
 	 * The token itself is malformed. The parser reports that when it uses
 	 * the token; a token that it skips is not reported.
