@@ -68,10 +68,8 @@ open_directory(struct place *place, const struct settings *settings,
 	const struct value		*path;
 
 	path = value_get(settings->sqlite_config, "database");
-	if (path == NULL || path->type != VALUE_STR) {
-		snprintf(why, WHY_MAX, "sqlite_config names no database");
-		return -1;
-	}
+	if (path == NULL || path->type != VALUE_STR)
+		return directories_fail(why, "sqlite_config names no database");
 	return directories_place(place, path->bytes, &new, why);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,20 +35,28 @@ static const struct {
 	{ NULL,		"CAP_DAC_OVERRIDE" }
 };
 
-void
+int
+directories_fail(char *why, const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, WHY_MAX, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int
 directories_fault(char *why, const char *path, const char *call, int error)
 {
 	size_t	i, len;
-	int	n;
 
-	n = snprintf(why, WHY_MAX, "%s: %s: %s", path, call, strerror(error));
-	len = n < 0 ? 0 : (size_t)n;
-	if (len >= WHY_MAX)
-		return;
+	directories_fail(why, "%s: %s: %s", path, call, strerror(error));
+	len = strlen(why);
 	if (error == EROFS)
 		strlcat(why, "; name a path that can be written to", WHY_MAX);
 	else if (error != EPERM && error != EACCES)
-		return;
+		return -1;
 	else if (geteuid() != 0)
 		snprintf(why + len, WHY_MAX - len, "; uid %lu lacks the right: "
 		    "name another path, or have root prepare this one",
@@ -60,20 +69,19 @@ directories_fault(char *why, const char *path, const char *call, int error)
 		    "as in a container: grant %s, or start it as the user of "
 		    "the service", capabilities[i].capability);
 	}
+	return -1;
 }
 
 static int
 fail(const struct walk *w, const char *what)
 {
-	snprintf(w->why, WHY_MAX, "%s: %s", w->path, what);
-	return -1;
+	return directories_fail(w->why, "%s: %s", w->path, what);
 }
 
 static int
 fail_call(const struct walk *w, const char *call)
 {
-	directories_fault(w->why, w->path, call, errno);
-	return -1;
+	return directories_fault(w->why, w->path, call, errno);
 }
 
 static void
@@ -98,12 +106,10 @@ follow(struct walk *w, const char *name)
 	if (fstat(w->at, &sb) == -1)
 		return fail(w, strerror(errno));
 	if ((sb.st_uid != 0 && sb.st_uid != geteuid()) ||
-	    (sb.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-		snprintf(w->why, WHY_MAX, "%s: the symbolic link %s is not "
-		    "followed: others may write to its directory", w->path,
-		    name);
-		return -1;
-	}
+	    (sb.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return directories_fail(w->why, "%s: the symbolic link %s is "
+		    "not followed: others may write to its directory",
+		    w->path, name);
 	if (++w->links > LINKS_MAX)
 		return fail(w, strerror(ELOOP));
 	if ((n = readlinkat(w->at, name, target, sizeof(target) - 1)) == -1)
@@ -265,15 +271,12 @@ directories_place(struct place *place, const char *path,
 	place->dir = -1;
 	base = base == NULL ? path : base + 1;
 	len = base - path;
-	if (len >= sizeof(dir) || strlen(base) >= sizeof(place->name)) {
-		snprintf(why, WHY_MAX, "%s: %s", path, strerror(ENAMETOOLONG));
-		return -1;
-	}
+	if (len >= sizeof(dir) || strlen(base) >= sizeof(place->name))
+		return directories_fail(why, "%s: %s", path,
+		    strerror(ENAMETOOLONG));
 	if (base[0] == '\0' || strcmp(base, ".") == 0 ||
-	    strcmp(base, "..") == 0) {
-		snprintf(why, WHY_MAX, "%s: names a directory", path);
-		return -1;
-	}
+	    strcmp(base, "..") == 0)
+		return directories_fail(why, "%s: names a directory", path);
 	strlcpy(place->name, base, sizeof(place->name));
 	memcpy(dir, path, len);
 	dir[len] = '\0';

@@ -18,10 +18,12 @@
 #define WHY_MAX	1536
 
 /*
- * Writes into `why` that this call failed on this path, and for a missing
- * permission what to do about it.
+ * Write a reason into `why`, and return -1. directories_fault: that this call
+ * failed on this path, and for a missing permission what to do about it.
  */
-void	directories_fault(char *why, const char *path, const char *call,
+int	directories_fail(char *why, const char *, ...)
+	    __attribute__((__format__(printf, 2, 3)));
+int	directories_fault(char *why, const char *path, const char *call,
 	    int error);
 
 /* How to create a missing directory. */

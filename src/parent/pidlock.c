@@ -190,8 +190,7 @@ pidlock_write(struct pidlock *pidfile, char *why)
 	pidfile->written = true;
 	return 0;
  fail:
-	directories_fault(why, place->name, "open", errno);
-	return -1;
+	return directories_fault(why, place->name, "open", errno);
 }
 
 void

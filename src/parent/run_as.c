@@ -20,11 +20,9 @@ nobody(const char *kind, const char *name, int error, char *why)
 	/* The errors that systems return if there is no such name. */
 	if (error == 0 || error == ENOENT || error == ESRCH ||
 	    error == EBADF || error == EPERM)
-		snprintf(why, WHY_MAX, "%s %s does not exist", kind, name);
-	else
-		snprintf(why, WHY_MAX, "%s %s: %s", kind, name,
-		    strerror(error));
-	return -1;
+		return directories_fail(why, "%s %s does not exist", kind,
+		    name);
+	return directories_fail(why, "%s %s: %s", kind, name, strerror(error));
 }
 
 int
@@ -130,25 +128,20 @@ run_as_find(struct msg_identity *identity, const struct settings *settings,
 	errno = 0;
 	if ((pw = getpwnam(settings->user)) == NULL)
 		return nobody("user", settings->user, errno, why);
-	if (pw->pw_uid == 0 || gid == 0) {
-		snprintf(why, WHY_MAX, "user and group may not be root's");
-		return -1;
-	}
+	if (pw->pw_uid == 0 || gid == 0)
+		return directories_fail(why,
+		    "user and group may not be root's");
 	identity->uid = pw->pw_uid;
 	identity->gid = gid;
 	if (strlcpy(identity->user, pw->pw_name, sizeof(identity->user)) >=
 	    sizeof(identity->user) ||
 	    strlcpy(identity->home, pw->pw_dir, sizeof(identity->home)) >=
-	    sizeof(identity->home)) {
-		snprintf(why, WHY_MAX, "user %s: name or home is too long",
-		    settings->user);
-		return -1;
-	}
-	if (getgrouplist(identity->user, gid, groups, &n) == -1) {
-		snprintf(why, WHY_MAX, "user %s is in more than %d groups",
-		    identity->user, IDENTITY_GROUPS_MAX);
-		return -1;
-	}
+	    sizeof(identity->home))
+		return directories_fail(why, "user %s: name or home is too "
+		    "long", settings->user);
+	if (getgrouplist(identity->user, gid, groups, &n) == -1)
+		return directories_fail(why, "user %s is in more than %d "
+		    "groups", identity->user, IDENTITY_GROUPS_MAX);
 	for (i = 0; i < n; i++)
 		identity->groups[i] = groups[i];
 	identity->ngroups = n;
@@ -192,7 +185,7 @@ is_jail(const char *path, const struct directory_new *new, char *why)
 		closedir(dir);
 	}
 	if (!good)
-		snprintf(why, WHY_MAX,
+		directories_fail(why,
 		    "%s: is not an empty directory of root's", path);
 	return good;
 }
@@ -213,11 +206,9 @@ run_as_jail(struct msg_identity *identity, char *why)
 	}
 	n = snprintf(identity->jail, sizeof(identity->jail), "%s/empty",
 	    paths_rundir);
-	if (n < 0 || (size_t)n >= sizeof(identity->jail)) {
-		snprintf(why, WHY_MAX, "%s: %s", paths_rundir,
+	if (n < 0 || (size_t)n >= sizeof(identity->jail))
+		return directories_fail(why, "%s: %s", paths_rundir,
 		    strerror(ENAMETOOLONG));
-		return -1;
-	}
 	return is_jail(identity->jail, &ours, why) ? 0 : -1;
 }
 

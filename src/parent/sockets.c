@@ -134,12 +134,10 @@ open_tcp(const struct opening *o, struct listener *l,
 	/* Only numeric addresses: a start must not depend on a resolver. */
 	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
 	snprintf(port, sizeof(port), "%u", (unsigned int)s->port);
-	if ((error = getaddrinfo(s->host, port, &hints, &ai)) != 0) {
-		snprintf(why, WHY_MAX, "%s: %s", l->name,
+	if ((error = getaddrinfo(s->host, port, &hints, &ai)) != 0)
+		return directories_fail(why, "%s: %s", l->name,
 		    error == EAI_NONAME ? "is not an address" :
 		    gai_strerror(error));
-		return -1;
-	}
 	l->fd = activation_claim(o->activation, ai->ai_addr, ai->ai_addrlen);
 	l->given = l->fd != -1;
 	while (l->fd == -1 && (l->fd = bind_tcp(ai)) == -1) {

@@ -17,15 +17,13 @@
 static int
 fail(const struct listener *l, char *why, const char *what)
 {
-	snprintf(why, WHY_MAX, "%s: %s", l->name, what);
-	return -1;
+	return directories_fail(why, "%s: %s", l->name, what);
 }
 
 static int
 fail_call(const struct listener *l, char *why, const char *call)
 {
-	directories_fault(why, l->name, call, errno);
-	return -1;
+	return directories_fault(why, l->name, call, errno);
 }
 
 static int
