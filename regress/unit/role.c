@@ -192,9 +192,10 @@ whole_start(void)
 
 	role_begin(&start, ROLE_ENGINE, "engine");
 	if (start.settings == NULL || start.peer == NULL ||
-	    start.directory != -1 ||
-	    channel_peer(start.peer) != ROLE_LEDGER)
+	    start.directory != -1)
 		return 60;
+	/* Fatal if the peer is not a ledger. */
+	channel_signal(start.peer, MSG_FIGURES_WANTED, 0);
 	if (start.nlisteners != 2 || start.listeners[1].about.number != 7 ||
 	    strcmp(start.listeners[0].about.name, "one") != 0 ||
 	    strcmp(start.listeners[1].about.name, "two") != 0 ||

@@ -108,12 +108,6 @@ channel_fd(const struct channel *c)
 	return c->fd;
 }
 
-enum role
-channel_peer(const struct channel *c)
-{
-	return c->peer;
-}
-
 int
 channel_pair(int fd[2])
 {

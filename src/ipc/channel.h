@@ -43,7 +43,6 @@ struct message {
 struct channel	*channel_new(int fd, enum role self, enum role peer);
 void		 channel_free(struct channel *);	/* wipes, closes */
 int		 channel_fd(const struct channel *);
-enum role	 channel_peer(const struct channel *);
 
 /*
  * One recvmsg(2) into the buffer, unless that has a whole message. 1:
