@@ -1,15 +1,8 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
-#include "engine/client.h"
-#include "engine/events.h"
-#include "engine/maillog.h"
 #include "engine/memory.h"
 #include "engine/policy.h"
-
-struct controls;
-struct listeners;
-struct scan_queue;
 
 /*
  * The parts of the engine. main.c makes them and owns them. Most parts are
@@ -17,22 +10,22 @@ struct scan_queue;
  * bring many together: they are given this struct, which outlives them.
  */
 struct engine {
-	struct followers	*followers;
-	struct maillog		*maillog;
-	struct clients		*clients;
 	struct policy		*policy;	/* the settings in force */
-	/* NULL unless db_error_action is "memory". */
-	struct memory		*memory;
-	struct controls		*controls;	/* connections of policyctl */
-	struct listeners	*listeners;
-	struct scan_queue	*scan_queue;
+	struct memory		*memory;	/* NULL unless db_error_action
+						   is "memory" */
+	struct followers	*followers;	/* of policyctl events */
+	struct maillog		*maillog;
 	struct blocks		*blocks;
-	struct locks		*locks;
-	struct pending_queue	*pending;	/* requests without a verdict */
-	struct replay		*replay;
-	struct refusals		*refusals;
-	struct ledger_link	*ledger;
+	struct locks		*locks;		/* to be recorded */
+	struct refusals		*refusals;	/* to be recorded */
 	struct responder	*responder;
+	struct pending_queue	*pending;	/* requests without a verdict */
+	struct replay		*replay;	/* charges to be recorded */
+	struct ledger_link	*ledger;
+	struct clients		*clients;
+	struct controls		*controls;	/* connections of policyctl */
+	struct scan_queue	*scan_queue;
+	struct listeners	*listeners;
 };
 
 #endif

@@ -115,9 +115,9 @@ stop_engine(void)
 static void
 on_task_done(const struct message *m)
 {
-	static struct msg_task_done	 done;
-	struct str			 fields;
-	const char			*last;
+	struct msg_task_done	 done;
+	struct str		 fields;
+	const char		*last;
 
 	if (msg_task_done_get(&done, m->payload, m->len) == -1)
 		return;
@@ -246,20 +246,15 @@ on_silence(int fd, short what, void *arg)
 }
 
 static void
-init_engine(void)
+make_parts(const struct role_start *start)
 {
-	static const struct timeval	 hour = { 3600, 0 };
-	struct role_start	*start = &run.start;
-	struct client_bounds	 bounds = {
+	const struct client_bounds	bounds = {
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
 		.most = raise_descriptor_limit(),
 		.buffered = CLIENTS_BUFFERED
 	};
-	size_t			 i;
 
-	if (event_init() == NULL)
-		role_fault(start, ROLE_FAULT, "libevent cannot be set up");
 	engine.followers = events_new();
 	engine.maillog = maillog_new(engine.followers);
 	engine.blocks = blocks_new();
@@ -277,6 +272,18 @@ init_engine(void)
 	    geteuid(), start->parent, command_find);
 	engine.scan_queue = scan_queue_new(engine.controls);
 	engine.listeners = listen_new(engine.clients, engine.controls);
+}
+
+static void
+init_engine(void)
+{
+	static const struct timeval	 hour = { 3600, 0 };
+	struct role_start		*start = &run.start;
+	size_t				 i;
+
+	if (event_init() == NULL)
+		role_fault(start, ROLE_FAULT, "libevent cannot be set up");
+	make_parts(start);
 	use_settings(start->settings);
 	start->settings = NULL;
 	evtimer_set(&run.stop, on_stop_timer, NULL);
