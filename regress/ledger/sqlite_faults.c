@@ -217,6 +217,48 @@ disk_is_full_while_old_rows_are_read(void **state)
 	assert_int_equal(rig_one(r, "eve", 1, n + 2, 3600), VERDICT_ACCEPTED);
 }
 
+/*
+ * While a batch needs earlier dates than a cleaning keeps that was interrupted:
+ * it discards the runs, which are there again after its rollback.
+ */
+static void
+disk_is_full_while_runs_are_discarded(void **state)
+{
+	struct rig		*r = *state;
+	const struct store_kept	 kept = { RIG_NOW - 172800, INT64_MAX };
+	int64_t			 n, bob, deleted, position = 0;
+
+	store_sizes.tail = 50;
+	rig_fill(r, "bob", 100, 3600);
+	assert_int_equal(rig_one(r, "eve", 1, 1000, 60), VERDICT_ACCEPTED);
+	rig_idle(r);
+	(void)rig_sql(r, "DELETE FROM mail_count WHERE id = 'bob' AND"
+	    " date = %lld", (long long)RIG_NOW);
+	assert_int_equal(store_clean(r->store, &kept, 20, &position, &deleted),
+	    STORE_OK);
+	bob = rig_sum(r, "bob");
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "eve", 1, 1000, 60), VERDICT_ACCEPTED);
+	assert_true(r->store->nrun > 0);
+	write_errno = ENOSPC;
+	assert_int_equal(rig_one(r, "bob", 1, 1000, 1000000),
+	    VERDICT_UNAVAILABLE);
+	write_errno = 0;
+	assert_int_equal(rig_one(r, "bob", 1, bob, 1000000), VERDICT_REFUSED);
+	for (n = 2; n < 300; n++) {
+		assert_int_equal(rig_one(r, "eve", 1, 1000, 60),
+		    VERDICT_ACCEPTED);
+		if (n % 10 == 0)
+			rig_idle(r);
+	}
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "bob", 1, bob, 1000000), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, bob + 1, 1000000),
+	    VERDICT_ACCEPTED);
+	assert_int_equal(rig_one(r, "eve", 1, n, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "eve", 1, n + 1, 60), VERDICT_ACCEPTED);
+}
+
 /* --- the file --- */
 
 /*
@@ -607,6 +649,7 @@ main(void)
 		TEST(disk_cannot_be_read),
 		TEST(disk_is_full_now_and_then),
 		TEST(disk_is_full_while_old_rows_are_read),
+		TEST(disk_is_full_while_runs_are_discarded),
 		TEST(database_is_locked),
 		TEST(locked_at_the_start),
 		TEST(locked_for_a_moment),
