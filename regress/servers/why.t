@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use IO::Socket::UNIX;
 use Test::More;
 
 use Ctl qw(ctl ctl_json);
@@ -38,6 +39,16 @@ sub refuse {
 	is($d->ask(sasl_username => 'ann@x.example', sender => 'ann@x.example', queue_id => 'A1',
 	    recipient => 'c@example.net', recipient_count => 9), 'reject full', 'ann')
 	    for 1 .. 2;
+}
+
+# The number of refusals by the field queue_id, which policyctl does not use.
+sub by_field {
+	my ($d, $id) = @_;
+	my $s = IO::Socket::UNIX->new(Peer => $d->control) // die "connect: $!";
+
+	syswrite $s, join("\0", 'why', "queue_id=$id", '', '');
+	my @found = grep { /queue_id=/ } <$s>;
+	return scalar @found;
 }
 
 sub found {
@@ -94,6 +105,8 @@ sub subjects {
 	    'the error says that nothing is kept');
 	is((ctl($d, 'why', 'nobody'))[0], 3, 'an unknown login has status 3');
 	is((ctl($d, 'why', '568baa82041'))[0], 3, 'an unknown queue id has status 3');
+	is(by_field($d, '568BAA82041'), 1, 'a program that asks for a queue id gets its refusal');
+	is(by_field($d, '568baa82041'), 0, 'but not in other letter case');
 	($status, $out) = ctl($d, 'why');
 	is($status, 0, 'without a subject status 0');
 	like($out, qr/568BAA82041/, "and everybody's last refusals");

@@ -107,8 +107,10 @@ refusal_matches(const struct seek *s, const struct msg_refusal *m)
 		/* At DATA the recipient of several is not known. */
 		if (i == REFUSAL_RECIPIENT && m->textlen[i] == 0)
 			continue;
+		/* Letter case matters in queue ids. */
 		if (!same_text(m->text[i], m->textlen[i], w->text[i],
-		    w->textlen[i]))
+		    w->textlen[i]) || (i == REFUSAL_QUEUE_ID &&
+		    memcmp(m->text[i], w->text[i], w->textlen[i]) != 0))
 			return false;
 		n++;
 	}
