@@ -52,6 +52,9 @@ subtest 'owner-and-thief' => sub {
 	is(strangers($d, '192.0.2.1', 4), 'dunno dunno dunno dunno',
 	    'a new rule accepts every recipient');
 	$d->wait_log(qr/would refuse: .*rule="?habit/);
+	like((ctl($d, qw(explain sasl_username=bob protocol_state=RCPT client_address=192.0.2.1),
+	    'recipient=new@example.com'))[1], qr/which\s+would\s+refuse\s+but\s+only\s+learns/,
+	    'explain says that it only learns');
 	rcpt($d, '192.0.2.1', 'carol@example.com');
 	age($d, 15);
 	is(strangers($d, '192.0.2.200', 5), 'dunno dunno dunno dunno dunno',

@@ -386,7 +386,9 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 			str_adds(out, ", which is over and lets Postfix take "
 			    "the mail");
 		if (answer_is(r, "would_refuse"))
-			str_adds(out, ", which would refuse but is in shadow");
+			str_addf(out, ", which would refuse but %s",
+			    answer_number(r, "learning_for") > 0 ?
+			    "only learns" : "is in shadow");
 		if (answer_is(r, "warns"))
 			str_adds(out, ", which is near its limit");
 		str_addc(out, '\n');
