@@ -270,6 +270,23 @@ subtest 'the mail server refuses' => sub {
 	$d->ends_well;
 };
 
+subtest 'report_user is removed and set again' => sub {
+	Report->needed;
+	my $s = Smtpd->start;
+	my $busy = Smtpd->start(reply => { RCPT => '450 4.2.1 later' });
+	my $d = start($busy, undef);
+
+	limited($d, "bob\@$domain");
+	ok($d->wait_log(qr/a user was not told by mail: .*450 4\.2\.1 later/),
+	    'the failure is logged');
+	$d->write_config({ report_user => undef });
+	is((ctl($d, 'reload'))[0], 0, 'a reload without it');
+	$d->write_config({ report_user => '{id}', smtp_server => ['127.0.0.1', $s->port] });
+	is((ctl($d, 'reload'))[0], 0, 'a reload with it');
+	ok(wait_until { () = $s->mails }, 'the user gets the mail');
+	$d->ends_well;
+};
+
 # The process that sends a mail keeps its settings; what it fails at may be mended by then.
 subtest 'a reload while the mail server refuses' => sub {
 	Report->needed;

@@ -107,10 +107,13 @@ maintenance_schedule(struct parent *p, struct mono now)
 	plan_regular(&job->cleaning, ms, FIRST_CLEAN_MS, now);
 	plan_regular(&job->reporting, report_is_on(p->settings) ? ms : 0,
 	    FIRST_MAIL_MS, now);
-	/* The reload may have removed the cause of the failure. */
-	if (job->failures > 0)
+	/*
+	 * The reload may have removed the cause of the failure. A job under
+	 * way is itself the next attempt, or plans it (retry).
+	 */
+	if (job->failures > 0 && !(job->step != JOB_IDLE && job->report))
 		plan(&job->reporting, now, true);
-	if (job->notice_failures > 0)
+	if (job->notice_failures > 0 && !(job->step != JOB_IDLE && job->notice))
 		plan(&job->telling, now, true);
 	job->failures = job->notice_failures = 0;
 	job->reloaded = job->step != JOB_IDLE;
@@ -403,6 +406,9 @@ try_next(struct parent *p, const char *address, const char *why)
 
 	str_printable(printable, sizeof(printable), address, strlen(address));
 	if (job->again || tried->count == REPORT_TRIED_MAX) {
+		if (job->notice)
+			child_number(&p->child[source(p)], MSG_NOTICE_SENT, 0,
+			    -1);
 		fail(p, "no report to [%s]: %s", printable, why);
 		return;
 	}
@@ -584,9 +590,12 @@ maintenance_timers(struct parent *p, struct mono now)
 	/* The report may have been disabled while it waited. */
 	report = due(&job->reporting, interval, now) &&
 	    report_is_on(p->settings);
-	/* A user who is to be told needs a job too. */
-	if (clean || report || (due(&job->telling, 0, now) &&
-	    p->settings->report_user != NULL))
+	/*
+	 * A user who is to be told needs a job too. Without report_user a
+	 * notice waits for a reload.
+	 */
+	if (clean || report || (p->settings->report_user != NULL &&
+	    due(&job->telling, 0, now)))
 		open_job(p, clean, report);
 }
 
@@ -604,7 +613,8 @@ maintenance_left(const struct parent *p, struct mono now)
 		return job->step == JOB_CLOSING ? -1 :
 		    clock_left(job->deadline, now);
 	for (i = 0; i < sizeof(all) / sizeof(all[0]) && p->started; i++)
-		if (all[i]->planned)
+		if (all[i]->planned && (all[i] != &job->telling ||
+		    p->settings->report_user != NULL))
 			left = clock_sooner(left, clock_left(all[i]->at, now));
 	return left;
 }
