@@ -40,6 +40,7 @@ teardown(void **state)
 {
 	(void)state;
 	mapping_free(mapping);
+	mapping_free(NULL);
 	settings_free(settings);
 	return 0;
 }

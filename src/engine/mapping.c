@@ -76,6 +76,8 @@ mapping_resize(struct mapping *m, size_t max_bytes)
 void
 mapping_free(struct mapping *m)
 {
+	if (m == NULL)
+		return;
 	mapping_resize(m, 0);
 	map_free(m->ids);
 	free(m);

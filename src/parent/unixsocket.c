@@ -187,7 +187,7 @@ bind_here(struct listener *l, const struct listener *old, int dir, char *why)
 	const char	*name = l->place.name;
 	struct stat	 sb;
 	mode_t		 mask;
-	int		 result;
+	int		 result, saved;
 
 	mask = umask(~l->mode & 0777);
 	result = in_directory(dir, bind, l->fd, name);
@@ -204,8 +204,10 @@ bind_here(struct listener *l, const struct listener *old, int dir, char *why)
 	if (fstatat(dir, name, &sb, AT_SYMLINK_NOFOLLOW) == -1 ||
 	    listen(l->fd, SOMAXCONN) == -1 ||
 	    put_in_place(l, old, dir) == -1) {
+		saved = errno;
 		fail_call(l, why, "link");
 		unlinkat(dir, name, 0);
+		errno = saved;
 		return -1;
 	}
 	l->dev = sb.st_dev;
