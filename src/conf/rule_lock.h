@@ -3,6 +3,10 @@
 
 #include "conf/reader.h"
 
+/* So many mails in so many seconds pass a lock, to except_recipients. */
+#define LOCK_PASSES		10
+#define LOCK_PASS_PERIOD	3600
+
 /* The field `lock` of a rule. */
 reader		 rule_lock_read;	/* struct settings_lock */
 void		 rule_lock_clear(void *);	/* struct settings_lock * */

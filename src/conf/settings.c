@@ -10,6 +10,7 @@
 #include "conf/limits.h"
 #include "conf/member.h"
 #include "conf/reader.h"
+#include "conf/rule_lock.h"
 #include "conf/rules.h"
 #include "conf/settings.h"
 #include "conf/table.h"
@@ -319,8 +320,9 @@ settings_longest_window(const struct settings *s)
 		longest = limits_by_id_longest(s->rules[i].limits_by_id,
 		    longest);
 		/* Mails to them are counted for so long. */
-		if (s->rules[i].lock.except != NULL && longest < 3600)
-			longest = 3600;
+		if (s->rules[i].lock.except != NULL &&
+		    longest < LOCK_PASS_PERIOD)
+			longest = LOCK_PASS_PERIOD;
 	}
 	return longest;
 }

@@ -24,8 +24,6 @@
 						   last one lasts `again` */
 #define LOCK_MOST	100	/* new locks of one rule in LOCK_PERIOD */
 #define LOCK_PERIOD	600	/* seconds */
-#define LOCK_PASSES	10	/* mails that pass a lock in LOCK_PASS_PERIOD */
-#define LOCK_PASS_PERIOD	3600	/* seconds */
 
 /*
  * Mail to except_recipients passes a lock. Separate keys of the charge count
