@@ -1,6 +1,4 @@
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,13 +6,11 @@
 #include "engine/blocks.h"
 #include "engine/control/change.h"
 #include "engine/events.h"
-#include "engine/control/explain.h"
 #include "engine/control/explain_id.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"
 #include "engine/maillog.h"
 #include "engine/stats.h"
-#include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"

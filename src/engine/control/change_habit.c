@@ -1,9 +1,7 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/control/change.h"
 #include "engine/control/explain_id.h"
-#include "engine/identity.h"
 #include "engine/mapping.h"
 #include "lib/addr.h"
 #include "lib/clock.h"

@@ -5,7 +5,6 @@
 #include "engine/control/command_top.h"
 #include "engine/reply.h"
 #include "engine/control/scan_queue.h"
-#include "engine/control/why.h"
 #include "ipc/message_refusal.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
@@ -220,8 +219,6 @@ command_top_on_answer(struct control *c, const struct message *m)
 	struct msg_topped	topped;
 	struct msg_searched	searched;
 
-	if (m->type == MSG_PROGRESS)
-		return why_progress(c, m);
 	if (m->type == MSG_SEARCHED) {
 		if (msg_searched_get(&searched, m->payload, m->len) == -1)
 			return -1;

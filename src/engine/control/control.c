@@ -317,12 +317,20 @@ int
 control_on_ledger(struct controls *controls, const struct message *m)
 {
 	struct control	*c;
+	uint64_t	 rows;
 
 	TAILQ_FOREACH(c, &controls->list, entry)
 		if (c->number == m->request && is_waiting(c) &&
 		    c->task == NO_TASK && c->command->on_answer != NULL)
-			return c->command->on_answer(c, m);
+			break;
 	/* The caller is gone. */
+	if (c == NULL)
+		return 0;
+	if (m->type != MSG_PROGRESS)
+		return c->command->on_answer(c, m);
+	if (msg_number_get(&rows, m->payload, m->len) == -1)
+		return -1;
+	control_progress(c, (int64_t)(rows & INT64_MAX));
 	return 0;
 }
 

@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/settings.h"
 #include "engine/control/audit.h"
 #include "engine/control/control_words.h"
-#include "engine/apply.h"
 #include "engine/engine.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
@@ -58,7 +58,7 @@ struct control_command {
 			    size_t);
 	/* Takes the parent's answer to TASK_STATE. */
 	void		(*on_state)(struct control *, const struct msg_state *);
-	/* Takes the ledger's answer; -1: it is malformed. */
+	/* Takes the ledger's answer, no MSG_PROGRESS; -1: it is malformed. */
 	int		(*on_answer)(struct control *, const struct message *);
 	/* No answer came in time; NULL: that is an error. */
 	void		(*on_timeout)(struct control *);

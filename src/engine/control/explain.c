@@ -466,8 +466,7 @@ explain_show_on_answer(struct control *c, const struct message *m)
 	struct weighed	w;
 	int		ret;
 
-	if (m->type == MSG_FOUND || m->type == MSG_SEARCHED ||
-	    m->type == MSG_PROGRESS) {
+	if (m->type == MSG_FOUND || m->type == MSG_SEARCHED) {
 		if ((ret = why_show_on_answer(c, m)) == 1)
 			show_end(c);
 		return ret == -1 ? -1 : 0;

@@ -401,25 +401,12 @@ on_searched(struct control *c, struct why *w, const struct msg_searched *m)
 }
 
 int
-why_progress(struct control *c, const struct message *m)
-{
-	uint64_t	rows;
-
-	if (msg_number_get(&rows, m->payload, m->len) == -1)
-		return -1;
-	control_progress(c, (int64_t)(rows & INT64_MAX));
-	return 0;
-}
-
-int
 why_on_answer(struct control *c, const struct message *m)
 {
 	struct why		*w = c->why;
 	struct msg_refusal	 refusal;
 	struct msg_searched	 searched;
 
-	if (m->type == MSG_PROGRESS)
-		return why_progress(c, m);
 	if (m->type == MSG_SEARCHED) {
 		if (msg_searched_get(&searched, m->payload, m->len) == -1)
 			return -1;
@@ -463,8 +450,6 @@ why_show_on_answer(struct control *c, const struct message *m)
 	struct msg_refusal	 r;
 	struct msg_searched	 s;
 
-	if (m->type == MSG_PROGRESS)
-		return why_progress(c, m);
 	if (m->type == MSG_FOUND) {
 		if (msg_refusal_get(&r, m->payload, m->len) == -1)
 			return -1;

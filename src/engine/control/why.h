@@ -10,9 +10,6 @@
 void	why_run(struct control *, const struct control_word *, size_t);
 int	why_on_answer(struct control *, const struct message *);
 
-/* Takes MSG_PROGRESS; -1: malformed. */
-int	why_progress(struct control *, const struct message *);
-
 /*
  * Asks for the refusals of the ids of a charge. False: there is no ledger. The
  * answer goes to why_show_on_answer, which appends what is known of them; 1:
