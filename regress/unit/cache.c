@@ -38,6 +38,15 @@ row(const char *id, int64_t date, int64_t amount, const char *instance,
 	return r;
 }
 
+static struct cache *
+new_cache(void)
+{
+	struct cache	*c = cache_new(LARGE);
+
+	(void)cache_batch(c, NOW);
+	return c;
+}
+
 static struct cache_id *
 touch(struct cache *c, const char *id)
 {
@@ -60,7 +69,7 @@ keys(const char *id, const char *instance, int64_t tag)
 static void
 record(struct cache *c, const char *id, const struct store_row *r)
 {
-	cache_record(c, touch(c, id), keys(id, r->instance, r->tag), r, NOW);
+	cache_record(c, touch(c, id), keys(id, r->instance, r->tag), r);
 }
 
 static void
@@ -81,7 +90,7 @@ used(struct cache *c, const char *id)
 static void
 rows_are_counted_by_id(void **state)
 {
-	struct cache		*c = cache_new(LARGE);
+	struct cache		*c = new_cache();
 	struct store_row	 r;
 
 	(void)state;
@@ -89,11 +98,11 @@ rows_are_counted_by_id(void **state)
 	r = row("bob", NOW, 3, "", 0);
 	record(c, "bob", &r);
 	r = row("bob", NOW - 5, 4, "", 0);
-	cache_news(c, &r, NOW);
+	cache_news(c, &r);
 	assert_int_equal(used(c, "bob"), 7);
 	/* Rows of an id that is not in the cache are ignored. */
 	r = row("eve", NOW, 4, "", 0);
-	cache_news(c, &r, NOW);
+	cache_news(c, &r);
 	assert_int_equal(cache_ids(c), 1);
 	assert_int_equal(used(c, "eve"), 0);
 	cache_free(c);
@@ -103,15 +112,15 @@ rows_are_counted_by_id(void **state)
 static void
 news_restart_an_unfinished_reading(void **state)
 {
-	struct cache		*c = cache_new(LARGE);
+	struct cache		*c = new_cache();
 	struct cache_id		*e = touch(c, "bob");
 	struct store_row	 r = row("bob", NOW, 1, "", 0);
 
 	(void)state;
 	(void)cache_need(c, e, NOW - 60);
-	cache_first(c, e, &r, NOW);
+	cache_first(c, e, &r);
 	cache_cursor(e)->position = 5;
-	cache_news(c, &r, NOW);
+	cache_news(c, &r);
 	assert_int_equal(cache_cursor(e)->position, 0);
 	assert_int_equal(used(c, "bob"), 0);
 	cache_free(c);
@@ -120,13 +129,13 @@ news_restart_an_unfinished_reading(void **state)
 static void
 an_earlier_date_restarts_the_reading(void **state)
 {
-	struct cache		*c = cache_new(LARGE);
+	struct cache		*c = new_cache();
 	struct cache_id		*e = touch(c, "bob");
 	struct store_row	 r = row("bob", NOW - 50, 1, "", 0);
 
 	(void)state;
 	assert_int_equal(cache_need(c, e, NOW - 60), NOW - 60);
-	cache_first(c, e, &r, NOW);
+	cache_first(c, e, &r);
 	cache_cursor(e)->loaded = true;
 	/* Less: what is older is forgotten. */
 	assert_int_equal(cache_need(c, e, NOW - 40), NOW - 40);
@@ -147,18 +156,18 @@ an_earlier_date_restarts_the_reading(void **state)
 static void
 an_id_is_found_once_in_a_batch(void **state)
 {
-	struct cache	*c = cache_new(LARGE);
+	struct cache	*c = new_cache();
 	bool		 first;
 
 	(void)state;
-	cache_batch(c);
+	(void)cache_batch(c, NOW);
 	(void)cache_touch(c, map_hash("bob", 3), "bob", 3, &first);
 	assert_true(first);
 	(void)cache_touch(c, map_hash("bob", 3), "bob", 3, &first);
 	assert_false(first);
 	(void)cache_touch(c, map_hash("bo", 2), "bo", 2, &first);
 	assert_true(first);
-	cache_batch(c);
+	(void)cache_batch(c, NOW);
 	(void)cache_touch(c, map_hash("bob", 3), "bob", 3, &first);
 	assert_true(first);
 	cache_free(c);
@@ -167,7 +176,7 @@ an_id_is_found_once_in_a_batch(void **state)
 static void
 least_recently_used_goes_first(void **state)
 {
-	struct cache	*c = cache_new(LARGE);
+	struct cache	*c = new_cache();
 	struct cache_id	*kept;
 	char		 id[20];
 	size_t		 base;
@@ -176,13 +185,13 @@ least_recently_used_goes_first(void **state)
 	(void)state;
 	base = cache_bytes(c);
 	for (i = 0; i < 1000; i++) {
-		cache_batch(c);
+		(void)cache_batch(c, NOW);
 		snprintf(id, sizeof(id), "user%d", i);
 		load(c, id);
 	}
 	/* The bound of an id in memory. */
 	assert_true((cache_bytes(c) - base) / 1000 < 250);
-	cache_batch(c);
+	(void)cache_batch(c, NOW);
 	load(c, "user0");
 	cache_set_max(c, base + (cache_bytes(c) - base) / 2);
 	cache_trim(c);
@@ -191,7 +200,7 @@ least_recently_used_goes_first(void **state)
 	assert_true(cache_cursor(touch(c, "user999"))->loaded);
 	assert_false(cache_cursor(touch(c, "user1"))->loaded);
 	/* What the running batch touches stays, whatever the bound. */
-	cache_batch(c);
+	(void)cache_batch(c, NOW);
 	kept = touch(c, "user0");
 	cache_set_max(c, 0);
 	cache_trim(c);
@@ -203,7 +212,7 @@ least_recently_used_goes_first(void **state)
 static void
 failed_batch_is_undone(void **state)
 {
-	struct cache		*c = cache_new(LARGE);
+	struct cache		*c = new_cache();
 	struct store_row	 r = row("bob", NOW, 3, "i", 7);
 
 	(void)state;
@@ -211,7 +220,7 @@ failed_batch_is_undone(void **state)
 	load(c, "eve");
 	record(c, "bob", &r);
 	cache_end(c, STORE_OK);
-	cache_batch(c);
+	(void)cache_batch(c, NOW);
 	r = row("bob", NOW, 2, "i", 8);
 	record(c, "bob", &r);
 	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 5);
@@ -227,12 +236,12 @@ failed_batch_is_undone(void **state)
 static void
 a_change_by_others_drops_all(void **state)
 {
-	struct cache		*c = cache_new(LARGE);
+	struct cache		*c = new_cache();
 	struct store_row	 r = row("bob", NOW, 3, "i", 7);
 
 	(void)state;
 	load(c, "old");
-	cache_batch(c);
+	(void)cache_batch(c, NOW);
 	load(c, "bob");
 	record(c, "bob", &r);
 	cache_drop_all(c);
@@ -247,7 +256,7 @@ a_change_by_others_drops_all(void **state)
 static void
 instances_are_remembered(void **state)
 {
-	struct cache		*c = cache_new(LARGE);
+	struct cache		*c = new_cache();
 	struct store_row	 r;
 	int64_t			 date, amount;
 
@@ -266,15 +275,14 @@ instances_are_remembered(void **state)
 	assert_false(cache_has_tag(c, keys("bob", "j", 2)));
 	assert_false(cache_has_tag(c, keys("bob", "i", 0)));
 	/* Taken back second by second. */
-	while (cache_charged_at(c, keys("bob", "i", 0), NOW, &date,
-	    &amount)) {
+	while (cache_charged_at(c, keys("bob", "i", 0), &date, &amount)) {
 		r = row("bob", date, -amount, "i", 0);
 		record(c, "bob", &r);
 	}
 	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 0);
 	/* Too old to be asked for again. */
 	r = row("bob", NOW - INSTANCE_SECONDS - 1, 4, "k", 0);
-	cache_news(c, &r, NOW);
+	cache_news(c, &r);
 	assert_int_equal(cache_charged(c, keys("bob", "k", 0)), 0);
 	cache_free(c);
 }
@@ -283,7 +291,7 @@ instances_are_remembered(void **state)
 static void
 instances_are_read_back(void **state)
 {
-	struct cache		*c = cache_new(LARGE);
+	struct cache		*c = new_cache();
 	struct cache_id		*e = touch(c, "bob");
 	struct store_row	 r = row("bob", NOW, 2, "i", 9);
 	int			 i;
@@ -291,8 +299,8 @@ instances_are_read_back(void **state)
 	(void)state;
 	for (i = 0; i < 3; i++) {
 		cache_drop(c, e);
-		cache_first(c, e, &r, NOW);
-		cache_first(c, e, &r, NOW);
+		cache_first(c, e, &r);
+		cache_first(c, e, &r);
 		assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 4);
 		assert_true(cache_has_tag(c, keys("bob", "i", 9)));
 	}

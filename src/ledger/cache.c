@@ -29,6 +29,9 @@ struct cache {
 	struct instances	*instances;
 	size_t			 bytes;
 	size_t			 max;
+	int64_t			 now;		/* of the running batch */
+	int64_t			 oldest;	/* instances are recent from
+						   this second on */
 	int64_t			 latest;	/* greatest `now` so far */
 	uint32_t		 batch;		/* the running one */
 	uint32_t		 readings;	/* number of the last one */
@@ -60,7 +63,7 @@ cache_new(size_t max_bytes)
 	c->instances = instance_new(max_bytes / INSTANCE_SHARE < INSTANCES ?
 	    max_bytes / INSTANCE_SHARE : INSTANCES);
 	c->max = max_bytes;
-	c->latest = INT64_MIN;
+	c->now = c->oldest = c->latest = INT64_MIN;
 	c->batch = 1;
 	TAILQ_INIT(&c->uses);
 	return c;
@@ -119,24 +122,17 @@ cache_ids(const struct cache *c)
 	return map_count(c->map);
 }
 
-void
-cache_batch(struct cache *c)
-{
-	c->batch++;
-}
-
 bool
-cache_forgot(const struct cache *c, int64_t now)
+cache_batch(struct cache *c, int64_t now)
 {
-	return num_add_clamp(now, CLOCK_SLACK) < c->latest;
-}
+	bool	forgot = num_add_clamp(now, CLOCK_SLACK) < c->latest;
 
-static int64_t
-oldest_date(struct cache *c, int64_t now)
-{
+	c->batch++;
+	c->now = now;
+	c->oldest = num_sub_clamp(now, INSTANCE_SECONDS);
 	if (now > c->latest)
 		c->latest = now;
-	return num_add_clamp(now, -INSTANCE_SECONDS);
+	return forgot;
 }
 
 /* --- ids --- */
@@ -263,11 +259,11 @@ cache_has_tag(struct cache *c, const struct instance_keys *keys)
 }
 
 bool
-cache_charged_at(struct cache *c, const struct instance_keys *keys, int64_t now,
+cache_charged_at(struct cache *c, const struct instance_keys *keys,
     int64_t *date, int64_t *amount)
 {
 	return keys->has_instance && instance_any(c->instances, keys->instance,
-	    num_add_clamp(now, -INSTANCE_SECONDS), date, amount);
+	    c->oldest, date, amount);
 }
 
 static uint64_t
@@ -283,11 +279,11 @@ mark_key(const struct instance_keys *keys, enum cache_mark mark)
 
 void
 cache_mark(struct cache *c, const struct instance_keys *keys,
-    enum cache_mark mark, int64_t now)
+    enum cache_mark mark)
 {
 	if (keys->has_instance)
-		instance_add(c->instances, mark_key(keys, mark), now, 1,
-		    oldest_date(c, now));
+		instance_add(c->instances, mark_key(keys, mark), c->now, 1,
+		    c->oldest);
 }
 
 int64_t
@@ -302,52 +298,49 @@ cache_marked(struct cache *c, const struct instance_keys *keys,
 
 void
 cache_record(struct cache *c, struct cache_id *e,
-    const struct instance_keys *keys, const struct store_row *row, int64_t now)
+    const struct instance_keys *keys, const struct store_row *row)
 {
-	int64_t	oldest = oldest_date(c, now);
-
 	add_amount(c, e, row->date, row->amount);
 	c->recorded = alloc_room(c->recorded, c->nrecorded, &c->records,
 	    sizeof(c->recorded[0]));
 	c->recorded[c->nrecorded++] = (struct cache_row){ e, row->date,
 	    row->amount };
-	if (row->date < oldest)
+	if (row->date < c->oldest)
 		return;
 	if (keys->has_instance)
 		instance_add(c->instances, keys->instance, row->date,
-		    row->amount, oldest);
+		    row->amount, c->oldest);
 	if (row->tag != 0)
-		instance_add(c->instances, keys->tag, row->date, 1, oldest);
+		instance_add(c->instances, keys->tag, row->date, 1,
+		    c->oldest);
 }
 
 static void
 remember_instance(struct cache *c, uint64_t id, const struct store_row *row,
-    int64_t now, uint32_t reading)
+    uint32_t reading)
 {
-	int64_t			oldest = oldest_date(c, now);
 	struct instance_keys	keys;
 
-	if (row->date < oldest)
+	if (row->date < c->oldest)
 		return;
 	instance_keys_of(&keys, id, row->instance, row->instancelen, row->tag);
 	if (keys.has_instance)
 		instance_read(c->instances, keys.instance, row->date,
-		    row->amount, oldest, reading);
+		    row->amount, c->oldest, reading);
 	if (keys.has_tag)
-		instance_read(c->instances, keys.tag, row->date, 1, oldest,
+		instance_read(c->instances, keys.tag, row->date, 1, c->oldest,
 		    reading);
 }
 
 void
-cache_first(struct cache *c, struct cache_id *e, const struct store_row *row,
-    int64_t now)
+cache_first(struct cache *c, struct cache_id *e, const struct store_row *row)
 {
 	add_amount(c, e, row->date, row->amount);
-	remember_instance(c, e->node.hash, row, now, e->reading);
+	remember_instance(c, e->node.hash, row, e->reading);
 }
 
 void
-cache_news(struct cache *c, const struct store_row *row, int64_t now)
+cache_news(struct cache *c, const struct store_row *row)
 {
 	struct cache_id	*e;
 	uint64_t	 hash;
@@ -361,7 +354,7 @@ cache_news(struct cache *c, const struct store_row *row, int64_t now)
 		else
 			cache_drop(c, e);
 	}
-	remember_instance(c, hash, row, now, 0);
+	remember_instance(c, hash, row, 0);
 }
 
 void
@@ -394,7 +387,7 @@ cache_drop_all(struct cache *c)
 	struct cache_id	*e;
 
 	c->last_void = c->readings;
-	c->latest = INT64_MIN;
+	c->latest = c->now;
 	instance_clear(c->instances);
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (e->batch != c->batch)

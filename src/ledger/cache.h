@@ -15,7 +15,7 @@
 /*
  * The ledger's cache of the database: a window of counts for each id in use,
  * and the recent charges of each (id, instance, tag). Its size is bounded: the
- * least recently used id is evicted first. It reads no clock: `now` is seconds
+ * least recently used id is evicted first. It reads no clock: times are seconds
  * since 1970.
  */
 struct cache;
@@ -54,15 +54,13 @@ size_t		 cache_ids(const struct cache *);
 
 /* --- one batch --- */
 
-/* Begins a batch. An id that is touched is not evicted until the next batch. */
-void		 cache_batch(struct cache *);
-
 /*
- * Whether the clock was set back: the cache has seen a time more than a minute
- * later than `now`, so instances that are recent at `now` may have been evicted
- * as too old.
+ * Begins a batch at `now`. An id that is touched is not evicted until the next
+ * batch. Returns whether the clock was set back: the cache has seen a time more
+ * than a minute later than `now`, so instances that are recent at `now` may
+ * have been evicted as too old.
  */
-bool		 cache_forgot(const struct cache *, int64_t now);
+bool		 cache_batch(struct cache *, int64_t now);
 
 /*
  * Returns the entry of an id with this map_hash, created when it is missing,
@@ -121,7 +119,7 @@ bool		 cache_has_tag(struct cache *, const struct instance_keys *);
  * true, *date and *amount are set.
  */
 bool		 cache_charged_at(struct cache *, const struct instance_keys *,
-		    int64_t now, int64_t *date, int64_t *amount);
+		    int64_t *date, int64_t *amount);
 
 /*
  * Marks of (id, instance), for rules that count new recipients; they are in
@@ -133,14 +131,13 @@ enum cache_mark {
 	CACHE_MARK__MAX
 };
 void		 cache_mark(struct cache *, const struct instance_keys *,
-		    enum cache_mark, int64_t now);
+		    enum cache_mark);
 int64_t		 cache_marked(struct cache *, const struct instance_keys *,
 		    enum cache_mark);
 
 /* Counts a row that this batch records, before its commit. */
 void		 cache_record(struct cache *, struct cache_id *,
-		    const struct instance_keys *, const struct store_row *,
-		    int64_t now);
+		    const struct instance_keys *, const struct store_row *);
 
 /*
  * Ends a batch: it was committed, or rolled back. STORE_BUSY: takes back the
@@ -153,11 +150,10 @@ void		 cache_end(struct cache *, enum store_result);
 
 /* `first`: a row of the id's first reading. */
 void		 cache_first(struct cache *, struct cache_id *,
-		    const struct store_row *, int64_t now);
+		    const struct store_row *);
 
 /* `news`. If the id is not in the cache, only the row's instance is kept. */
-void		 cache_news(struct cache *, const struct store_row *,
-			    int64_t now);
+void		 cache_news(struct cache *, const struct store_row *);
 
 /*
  * `again`: drops the counts of one id. `changed`: drops all counts, instances

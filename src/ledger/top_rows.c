@@ -94,7 +94,7 @@ add_row(void *arg, const char *id, size_t idlen, int64_t date, int64_t amount)
 		    sizeof(t->list[0]));
 		t->list[t->count++] = known;
 	}
-	cache_first(l->cache, known, &row, t->now);
+	cache_first(l->cache, known, &row);
 	if (cache_bytes(l->cache) > (size_t)l->settings->memory_limit)
 		t->inquiry.why = "the counts of all ids take more memory than "
 		    "memory_limit";
@@ -158,6 +158,7 @@ top_rows_on_top(struct ledger *l, const struct message *m)
 	    t->wanted.by == TOP_BY_REFUSED)
 		return -1;
 	t->now = clock_wall();
+	(void)cache_batch(l->cache, t->now);
 	if (longest < t->wanted.seconds)
 		longest = t->wanted.seconds;
 	/* Which windows SQL returns is not known before it is asked. */

@@ -283,7 +283,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	size_t			 i;
 
 	g->ntouch = g->nvalue = b->nhit = 0;
-	cache_batch(b->cache);
+	g->forgotten = cache_batch(b->cache, now);
 	if ((result = map_ids(b, mono)) != STORE_OK)
 		return result;
 	lookup_batch(b->limits, mono);

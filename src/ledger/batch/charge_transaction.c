@@ -9,7 +9,7 @@ on_first(void *arg, size_t i, const struct store_row *row)
 {
 	struct charge_batch	*b = arg;
 
-	cache_first(b->cache, b->id[i], row, b->now);
+	cache_first(b->cache, b->id[i], row);
 }
 
 static void
@@ -17,7 +17,7 @@ on_news(void *arg, const struct store_row *row)
 {
 	struct charge_batch	*b = arg;
 
-	cache_news(b->cache, row, b->now);
+	cache_news(b->cache, row);
 }
 
 static void
@@ -63,7 +63,6 @@ charge_begin(struct charge_batch *b)
 		b->longest = longest;
 	b->gathered.budget = READ_BUDGET;
 	b->gathered.recent = num_add_clamp(b->now, -INSTANCE_SECONDS);
-	b->gathered.forgotten = cache_forgot(b->cache, b->now);
 	if (store_optional.shared == NULL)
 		return store_begin(b->store, &b->gathered, &reader);
 	before = clock_mono();
@@ -78,7 +77,7 @@ charge_begin_empty(struct charge_batch *b, int64_t now)
 {
 	b->now = now;
 	b->gathered.ntouch = b->gathered.nvalue = b->gathered.npair = 0;
-	cache_batch(b->cache);
+	b->gathered.forgotten = cache_batch(b->cache, now);
 	return charge_begin(b);
 }
 

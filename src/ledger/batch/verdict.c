@@ -26,7 +26,7 @@ add_row(struct charge_batch *b, const struct verdict_charge *c,
 		.tag = tag, .state = c->state, .statelen = c->statelen
 	};
 
-	cache_record(b->cache, v->cached, &v->instance, &row, b->now);
+	cache_record(b->cache, v->cached, &v->instance, &row);
 	store_append(b->store, v->cached->index, &row);
 }
 
@@ -257,8 +257,8 @@ fill_decision_key(const struct charge_batch *b, const struct verdict_charge *c,
 	d->granted_until = grant != NULL ? grant->until : 0;
 	d->charged = cache_charged(b->cache, &v->instance);
 	if (k->charge.lock.seconds == 0 || d->charged == 0 ||
-	    !cache_charged_at(b->cache, &v->instance, b->now,
-	    &d->charged_at, &amount))
+	    !cache_charged_at(b->cache, &v->instance, &d->charged_at,
+	    &amount))
 		d->charged_at = 0;
 	d->repeated = cache_has_tag(b->cache, &v->instance);
 	d->seen = v->value != NULL ? v->value->date : -1;
@@ -324,10 +324,9 @@ record_decision(struct charge_batch *b, struct verdict_charge *c)
 	for (i = 0; i < c->nkeys && back; i++)
 		while (!CHARGE_HAS_VALUE(c->keys[i].charge.kind) &&
 		    c->keys[i].charge.kind != CHARGE_HABIT &&
-		    cache_charged_at(b->cache, &c->ids[i].instance,
-		    b->now, &date, &amount))
-			add_row(b, c, i, date, num_sub_clamp(0, amount),
-			    0);
+		    cache_charged_at(b->cache, &c->ids[i].instance, &date,
+		    &amount))
+			add_row(b, c, i, date, num_sub_clamp(0, amount), 0);
 	verdict_habit_learn(b, c);
 	/* Before the hits: of a hit and its lock report_user names the lock. */
 	set_locks(b, c);

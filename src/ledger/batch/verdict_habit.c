@@ -185,8 +185,7 @@ verdict_habit_learn(struct charge_batch *b,
 			pair_learn(b, v->pair[PAIR_RECIPIENT], &terms);
 		}
 		if (accepted && c->tag != 0)
-			cache_mark(b->cache, &v->instance, CACHE_AT_RCPT,
-			    b->now);
+			cache_mark(b->cache, &v->instance, CACHE_AT_RCPT);
 		refused = (m->verdict == VERDICT_REFUSED && m->key == i) ||
 		    ((m->over | m->shadowed) >> i & 1) != 0;
 		if (refused && !b->decision.key[i].learning)
@@ -227,6 +226,6 @@ verdict_habit_hit(const struct charge_batch *b,
 		return true;
 	if (cache_marked(b->cache, instance, CACHE_HIT) > 0)
 		return false;
-	cache_mark(b->cache, instance, CACHE_HIT, b->now);
+	cache_mark(b->cache, instance, CACHE_HIT);
 	return true;
 }
