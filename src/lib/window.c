@@ -313,7 +313,7 @@ window_memory(const struct window *w)
 void
 window_add(struct window *w, int64_t when, int64_t amount)
 {
-	int64_t	old, rest, new;
+	int64_t	old, rest, new, mass;
 	size_t	i;
 	bool	there;
 
@@ -329,15 +329,16 @@ window_add(struct window *w, int64_t when, int64_t amount)
 		new = rest - INT64_MAX;
 	if (new == old)
 		return;
+	mass = rest + magnitude(new);
 	if (w->count == 0)
 		w->sum.narrow.base = when < INT64_MIN + BASE_BACK ? INT64_MIN :
 		    when - BASE_BACK;
-	if (!w->wide && !fits_narrow(w, when, rest + magnitude(new)))
+	if (!w->wide && !fits_narrow(w, when, mass))
 		resize_wide(w, (size_t)w->count + WINDOW_IN_PLACE);
 	if (!there)
 		list_insert(w, i, when);
 	list_raise(w, i, new - old);
-	set_mass(w, rest + magnitude(new));
+	set_mass(w, mass);
 	if (new != 0)
 		return;
 	/* The second is forgotten. */
@@ -347,13 +348,6 @@ window_add(struct window *w, int64_t when, int64_t amount)
 		list_shift(w, i + 1, i, w->count - i - 1);
 	if (--w->count == 0)
 		window_clear(w);
-}
-
-/* The first entry inside a window of `seconds`. */
-static size_t
-start_of(const struct window *w, int64_t seconds, int64_t now)
-{
-	return list_find(w, num_sub_clamp(now, seconds));
 }
 
 /* The first entry that lies too far in the future to count. */
@@ -370,8 +364,10 @@ end_of(const struct window *w, int64_t now)
 int64_t
 window_used(const struct window *w, int64_t seconds, int64_t now)
 {
-	size_t	start = start_of(w, seconds, now), end = end_of(w, now);
+	size_t	start, end;
 
+	start = list_find(w, num_sub_clamp(now, seconds));
+	end = end_of(w, now);
 	return start >= end ? 0 : sum_between(w, start, end);
 }
 
@@ -419,7 +415,7 @@ fits_at(const struct window *w, const struct limit *limit, int64_t amount,
 	if (num_sub(limit->mails, amount, &most) == -1)
 		most = INT64_MAX;
 	end = end_of(w, now);
-	first = start_of(w, limit->seconds, now);
+	first = list_find(w, num_sub_clamp(now, limit->seconds));
 	if (first > end)
 		first = end;
 	i = start_for(w, first, end, most);
