@@ -52,9 +52,11 @@ str_utf8_valid(const void *src, size_t len)
 	uint32_t		 code;
 	size_t			 n;
 
-	for (; len > 0; p += n, len -= n)
-		if ((n = utf8_sequence(p, len, &code)) == 0)
+	for (; len > 0; p += n, len -= n) {
+		n = 1;
+		if (*p >= 0x80 && (n = utf8_sequence(p, len, &code)) == 0)
 			return false;
+	}
 	return true;
 }
 
