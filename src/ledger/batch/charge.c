@@ -278,17 +278,14 @@ try_batch(struct charge_batch *b, int64_t now, struct mono mono)
 }
 
 /*
- * Whether the server wrote the unflushed batch is unknown. Changes that wait
- * were not made.
+ * The connection was lost. Whether the server wrote the unflushed batch is
+ * unknown. Changes that wait were not made.
  */
-static enum store_result
-fail_if_lost(struct charge_batch *b, enum store_result result)
+static void
+fail_unflushed(struct charge_batch *b)
 {
-	if (result == STORE_LOST) {
-		answer_failed(b, &b->unflushed, STORE_LOST);
-		charge_change_clear(b, true);
-	}
-	return result;
+	answer_failed(b, &b->unflushed, STORE_LOST);
+	charge_change_clear(b, true);
 }
 
 static enum store_result
@@ -310,10 +307,10 @@ run_batch(struct charge_batch *b, int64_t now, struct mono mono)
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		TAILQ_INSERT_HEAD(&b->next, c, entry);
 	}
-	result = fail_if_lost(b, try_batch(b, now, mono));
+	result = try_batch(b, now, mono);
 	if (result == STORE_OK &&
 	    habits_trim(b->habits, b->store, now) == STORE_LOST)
-		result = fail_if_lost(b, STORE_LOST);
+		result = STORE_LOST;
 	/*
 	 * After a commit, only charges whose ids are still being read are left
 	 * in `waiting`: they go behind `next`, unless they are resets. After
@@ -338,7 +335,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono)
 
 	charge_expire(b, mono, false);
 	answer_charges(b, &b->decided);
-	changed = fail_if_lost(b, charge_change_run(b, now, mono));
+	changed = charge_change_run(b, now, mono);
 	if (changed == STORE_LOST)
 		b->last = STORE_LOST;
 	else if (!TAILQ_EMPTY(&b->waiting))
@@ -347,6 +344,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono)
 		return STORE_BUSY;
 	/* If nothing ran, the last result still holds. */
 	if (b->last == STORE_LOST) {
+		fail_unflushed(b);
 		charge_expire(b, mono, true);
 		answer_failed(b, &b->decided, STORE_LOST);
 	}
@@ -356,9 +354,13 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono)
 enum store_result
 charge_batch_flush(struct charge_batch *b, bool wait)
 {
+	enum store_result	result;
+
 	if (overlap->flush == NULL)
 		return STORE_OK;
-	return fail_if_lost(b, overlap->flush(b->store, wait));
+	if ((result = overlap->flush(b->store, wait)) == STORE_LOST)
+		fail_unflushed(b);
+	return result;
 }
 
 bool
