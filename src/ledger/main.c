@@ -288,13 +288,13 @@ run_loop(struct ledger *l)
 		now = clock_mono();
 		upkeep_history(l, now);
 		upkeep_clean(l);
-		upkeep_notices(l, now);
 		idle = -1;
 		if (l->batch->count > 0 ||
 		    charge_batch_unflushed(l->batch)) {
 			flush_channels(l);
 			continue;
 		}
+		upkeep_notices(l, now);
 		/* Other ledgers only clean, report or scan. */
 		serves = l->engine != NULL && !l->scans;
 		if (serves && now.ns - l->remembered >= REMEMBER_NS) {

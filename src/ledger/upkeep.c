@@ -135,9 +135,6 @@ upkeep_notices(struct ledger *l, struct mono now)
 	unsigned int		suppressed;
 	bool			new;
 
-	if (l->batch->count > 0 ||
-	    charge_batch_unflushed(l->batch))
-		return;
 	result = notices_claim(l->notices, l->store, clock_wall(), now, &new);
 	if (result == STORE_LOST)
 		ledger_lost(l);
