@@ -210,7 +210,7 @@ connect_file(struct store *s)
 	s->reached = STORE_OLDEST;
 	s->copied = s->largest = 0;
 	s->moved = s->readonly = s->damaged = false;
-	s->looked = clock_mono().ns;
+	s->looked = s->now;
 	if (store_prepare(s) == 0 && (!damaged || store_forget_runs(s) == 0)) {
 		/* The log may not have existed at sqlite_open. */
 		(void)sqlite_look(s->db);
@@ -225,16 +225,16 @@ connect_file(struct store *s)
 enum store_result
 store_ready(struct store *s)
 {
-	int64_t			now = clock_mono().ns;
 	enum sqlite_files	files = SQLITE_FILES_OURS;
 	char			which[NAME_SIZE];
 	bool			look;
 
+	s->now = clock_mono().ns;
 	if (s->db == NULL)
 		return connect_file(s);
-	look = now - s->looked >= LOOK_NS;
+	look = s->now - s->looked >= LOOK_NS;
 	if (look) {
-		s->looked = now;
+		s->looked = s->now;
 		files = sqlite_look(s->db);
 	}
 	/* Our log is copied into the file that we have open, renamed or not. */
@@ -301,7 +301,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	str_init(&s->clean_value);
 	s->checkpointer = started;
 	started = NULL;
-	(void)connect_file(s);
+	(void)store_ready(s);
 	return s;
 }
 

@@ -207,6 +207,7 @@ struct store {
 	bool			 full;		/* synchronous = full */
 	enum fold		 fold;
 	int			 wait;		/* for a lock, at most, ms */
+	int64_t			 now;		/* last store_ready, ns */
 	int64_t			 looked;	/* last sqlite_look, ns */
 	bool			 readonly;	/* and a write failed */
 	struct checkpointer		*checkpointer;	/* NULL: none */
@@ -254,7 +255,7 @@ struct store {
 	size_t			 appends;	/* room */
 	bool			 failed;
 	struct store_reader	 reader;	/* the last batch's */
-	int64_t			 batched;	/* when that was, ns */
+	int64_t			 batched;	/* when that began, ns */
 	int64_t			 rest;		/* no jobs until then, ns */
 
 	/* --- cleaning: where it goes on --- */

@@ -3,7 +3,6 @@
 #include "ledger/schema.h"
 #include "ledger/sqlite/store_sqlite.h"
 #include "lib/alloc.h"
-#include "lib/clock.h"
 
 /*
  * A batch: store_begin to store_commit. Rows are queued until the end of the
@@ -75,14 +74,15 @@ store_begin(struct store *s, struct store_batch *batch,
 	int			known;
 
 	s->reader = *reader;
-	s->batched = clock_mono().ns;
 	s->failed = false;
 	s->nappend = 0;
 	s->touch = batch->touch;
 	/* Read everything again, as after a change by another program. */
 	if (batch->forgotten)
 		s->seen.changes = s->version = -1;
-	if ((result = store_ready(s)) != STORE_OK)
+	result = store_ready(s);
+	s->batched = s->now;
+	if (result != STORE_OK)
 		return result;
 	/*
 	 * Refusals only read, so a batch goes on with a file that cannot be

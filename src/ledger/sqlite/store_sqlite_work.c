@@ -86,7 +86,7 @@ store_work(struct store *s)
 	size_t	steps;
 	int	ret = 0;
 
-	if (s->failed || s->nappend == 0 || clock_mono().ns < s->rest)
+	if (s->failed || s->nappend == 0 || s->batched < s->rest)
 		return;
 	if (store_job_choose(s, false)) {
 		steps = s->job.parts * s->nappend * 2 / store_sizes.tail + 1;
