@@ -320,6 +320,23 @@ sqlite_bind_blob(struct sqlite *s, size_t n, int at, const void *bytes,
 	    SQLITE_STATIC);
 }
 
+void
+sqlite_bind_list(struct sqlite *s, size_t n, const struct store_param *list,
+    size_t count)
+{
+	sqlite3_stmt	*stmt = prepared(s, n);
+	size_t		 i;
+
+	for (i = 0; i < count; i++)
+		if (list[i].text != NULL)
+			(void)sqlite3_bind_text64(stmt, (int)i + 1,
+			    list[i].text, list[i].len, SQLITE_STATIC,
+			    SQLITE_UTF8);
+		else
+			(void)sqlite3_bind_int64(stmt, (int)i + 1,
+			    list[i].number);
+}
+
 int
 sqlite_step(struct sqlite *s, size_t n)
 {

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ledger/store_shared.h"
+
 /*
  * One connection to one SQLite file; only sqlite.c and sqlite_directory.c call
  * the library. The file is reached only through the descriptor of its
@@ -114,6 +116,10 @@ void		 sqlite_bind_text(struct sqlite *, size_t n, int at,
 		    const char *, size_t);
 void		 sqlite_bind_blob(struct sqlite *, size_t n, int at,
 		    const void *, size_t);
+
+/* Binds all parameters of the statement. */
+void		 sqlite_bind_list(struct sqlite *, size_t n,
+		    const struct store_param *, size_t);
 
 /*
  * 1: a row; 0: done; -1: a fault. After 0 and -1 the statement is ready for its

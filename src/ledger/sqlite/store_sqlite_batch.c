@@ -10,6 +10,7 @@
  * statement costs SQLite as much as a row.
  */
 #define MANY		16		/* rows of ROWS_MANY and TAGS_MANY */
+#define COLUMNS		5		/* of a row */
 #define NO_INSTANCE	"empty"		/* the older program's word */
 
 /* --- the begin --- */
@@ -166,27 +167,28 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 static void
 write_rows(struct store *s)
 {
+	struct store_param	 list[MANY * COLUMNS], *p;
 	const struct store_row	*row;
 	enum statement		 n;
 	size_t			 i = 0, end;
-	int			 at;
 
 	while (i < s->nappend) {
 		end = i > 0 && s->nappend - i >= MANY ? i + MANY : i + 1;
 		n = i == 0 ? ROWS_FIRST : end == i + 1 ? ROWS_ONE : ROWS_MANY;
-		at = 1;
+		p = list;
 		if (i == 0)
-			sqlite_bind(s->db, n, at++, s->last + 1);
+			*p++ = (struct store_param){ .number = s->last + 1 };
 		for (; i < end; i++) {
 			row = &s->append[i].row;
-			sqlite_bind_text(s->db, n, at++, row->id, row->idlen);
-			sqlite_bind(s->db, n, at++, row->date);
-			sqlite_bind(s->db, n, at++, row->amount);
-			sqlite_bind_text(s->db, n, at++, row->instance,
-			    row->instancelen);
-			sqlite_bind_text(s->db, n, at++, row->state,
-			    row->statelen);
+			*p++ = (struct store_param){ row->id, row->idlen, 0 };
+			*p++ = (struct store_param){ .number = row->date };
+			*p++ = (struct store_param){ .number = row->amount };
+			*p++ = (struct store_param){ row->instance,
+			    row->instancelen, 0 };
+			*p++ = (struct store_param){ row->state,
+			    row->statelen, 0 };
 		}
+		sqlite_bind_list(s->db, n, list, (size_t)(p - list));
 		store_write(s, n);
 	}
 }

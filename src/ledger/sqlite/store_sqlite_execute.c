@@ -24,12 +24,11 @@ enum store_result
 store_execute(struct store *s, enum store_frame frame,
     const struct store_call *c, size_t n)
 {
-	enum store_result		 result = STORE_OK;
-	const struct store_param	*p;
-	struct store_line		 line = { .store = s };
-	size_t				 i, j;
-	int				 more;
-	bool				 own;
+	enum store_result	result = STORE_OK;
+	struct store_line	line = { .store = s };
+	size_t			i;
+	int			more;
+	bool			own;
 
 	/* A batch that cannot be written (store_begin) changes nothing. */
 	if (frame == STORE_BATCH_WRITES && s->failed)
@@ -42,15 +41,7 @@ store_execute(struct store *s, enum store_frame frame,
 	if (result != STORE_OK)
 		return result;
 	for (i = 0; i < n; i++, c++) {
-		for (j = 0; j < c->nparam; j++) {
-			p = &c->param[j];
-			if (p->text != NULL)
-				sqlite_bind_text(s->db, c->statement,
-				    (int)j + 1, p->text, p->len);
-			else
-				sqlite_bind(s->db, c->statement, (int)j + 1,
-				    p->number);
-		}
+		sqlite_bind_list(s->db, c->statement, c->param, c->nparam);
 		line.place = c->statement;
 		while ((more = sqlite_step(s->db, c->statement)) == 1)
 			c->each(&line, c->arg);
