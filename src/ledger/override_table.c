@@ -188,7 +188,7 @@ override_table_refresh(struct override_table *t, struct store *store,
     int64_t now, struct mono mono)
 {
 	struct override_list	*fresh;
-	struct mono		 began = clock_mono();
+	struct mono		 began;
 	enum store_result	 result;
 	int64_t			 took;
 
@@ -196,6 +196,7 @@ override_table_refresh(struct override_table *t, struct store *store,
 		return STORE_OK;
 	t->read_at = now;
 	t->again = clock_after(mono, FRESH_MS);
+	began = clock_mono();
 	fresh = override_list_new();
 	result = store_overrides(store, false, now, on_row, fresh);
 	if (result != STORE_OK) {
@@ -265,7 +266,7 @@ override_table_settle(struct override_table *t, bool committed)
 	}
 	if (!committed)
 		t->known = false;
-	else if (t->corrects == t->due.n)
+	else if (t->corrects > 0 && t->corrects == t->due.n)
 		override_table_empty(&t->due);
 	override_table_empty(&t->fresh);
 	t->corrects = 0;

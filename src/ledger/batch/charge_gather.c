@@ -67,9 +67,9 @@ map_ids(struct charge_batch *b, struct mono mono)
 	enum store_result	 result;
 	size_t			 i;
 
-	lookup_batch(b->ids, mono);
 	if (!lookup_used(b->ids))
 		return STORE_OK;
+	lookup_batch(b->ids, mono);
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];

@@ -100,8 +100,10 @@ put_key(struct verdict_charge *c, size_t i, const struct msg_charge_key *m,
 		v->rule_name = habits_rule(m->id, colon == NULL ? m->idlen :
 		    (size_t)(colon - m->id));
 	}
-	k->charge.lock.id = put(at, m->lock.id, m->lock.idlen);
-	k->charge.lock.rule = put(at, m->lock.rule, m->lock.rulelen);
+	if (m->lock.seconds > 0) {
+		k->charge.lock.id = put(at, m->lock.id, m->lock.idlen);
+		k->charge.lock.rule = put(at, m->lock.rule, m->lock.rulelen);
+	}
 	k->charge.limits.list = *limit;
 	memcpy(*limit, m->limits.list, m->limits.count * sizeof(**limit));
 	*limit += m->limits.count;
