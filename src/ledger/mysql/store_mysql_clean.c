@@ -72,6 +72,9 @@ ask_each(struct store *s, const char *query, size_t querylen,
 	if (mysqldb_query_prepare(s->db, query, querylen, &params) == -1)
 		return -1;
 	for (i = 0; i < n; i++) {
+		/* Of ask_all, which failed. */
+		free(list[i].text);
+		list[i].text = NULL;
 		list[i].failed = bound_query(s, until) == -1;
 		if (list[i].failed)
 			continue;
@@ -92,18 +95,6 @@ ask_each(struct store *s, const char *query, size_t querylen,
 	return 0;
 }
 
-static void
-forget_found(struct store_found *list, size_t n, bool failed)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++) {
-		free(list[i].text);
-		list[i].text = NULL;
-		list[i].failed = failed;
-	}
-}
-
 /* Finds out once for each query which of the two ways works. */
 static int
 ask(struct store *s, const char *query, const struct mono *until,
@@ -122,7 +113,6 @@ ask(struct store *s, const char *query, const struct mono *until,
 			return 0;
 		if (store_failed(s) != STORE_FAILED)
 			return -1;
-		forget_found(list, n, false);
 	}
 	if (ask_each(s, query, len, until, list, n) == -1)
 		return -1;
@@ -137,21 +127,14 @@ enum store_result
 store_look_up(struct store *s, const char *query, int64_t timeout,
     struct store_found *list, size_t n)
 {
-	const struct mono	 until = clock_after(clock_mono(), timeout);
-	size_t			 i;
-	bool			 good;
+	const struct mono	until = clock_after(clock_mono(), timeout);
+	enum store_result	result;
 
-	for (i = 0; i < n; i++)
-		list[i].text = NULL;
-	good = ask(s, query, timeout > 0 ? &until : NULL, list, n) == 0;
-	if (store_end(s, good) != STORE_OK)
-		forget_found(list, n, true);
+	result = store_end(s, ask(s, query, timeout > 0 ? &until : NULL, list,
+	    n) == 0);
 	if (s->db->fault != MYSQLDB_FAULT_LOST && timeout > 0)
 		(void)mysqldb_query_bound(s->db, 0);
-	if (s->db->fault != MYSQLDB_FAULT_LOST)
-		return STORE_OK;
-	forget_found(list, n, true);
-	return STORE_LOST;
+	return s->db->fault == MYSQLDB_FAULT_LOST ? STORE_LOST : result;
 }
 
 /* --- cleaning --- */

@@ -52,7 +52,6 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 	for (i = 0; i < n; i++) {
 		if (timeout > 0)
 			(void)pgsql_take(s->db);
-		list[i].text = NULL;
 		rows = pgsql_take(s->db);
 		list[i].failed = rows == -1;
 		if (rows < 1)
@@ -61,13 +60,8 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 		if (text != NULL)
 			list[i].text = alloc_copy(text, len);
 	}
-	if (pgsql_end(s->db) == 0 || store_result(s) != STORE_LOST)
-		return STORE_OK;
-	for (i = 0; i < n; i++) {
-		free(list[i].text);
-		list[i].text = NULL;
-	}
-	return STORE_LOST;
+	return pgsql_end(s->db) == 0 || store_result(s) != STORE_LOST ?
+	    STORE_OK : STORE_LOST;
 }
 
 /* --- cleaning --- */
