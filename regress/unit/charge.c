@@ -159,13 +159,6 @@ store_flush(struct store *s, bool wait)
 	return store.commit;
 }
 
-static bool
-store_unflushed(const struct store *s)
-{
-	(void)s;
-	return store.unflushed;
-}
-
 static int
 store_flush_fd(const struct store *s)
 {
@@ -177,7 +170,6 @@ const struct store_optional	store_optional = {
 	.overlap = {
 		.halves = store_halves,
 		.on_flushed = store_on_flushed,
-		.unflushed = store_unflushed,
 		.flush = store_flush,
 		.fd = store_flush_fd
 	}

@@ -442,12 +442,6 @@ memstore_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 	s->arg = arg;
 }
 
-static inline bool
-memstore_unflushed(const struct store *s)
-{
-	return s->unflushed;
-}
-
 static inline int
 memstore_fd(const struct store *s)
 {
@@ -459,7 +453,6 @@ const struct store_optional	store_optional = {
 	.overlap = {
 		.halves = memstore_halves,
 		.on_flushed = memstore_on_flushed,
-		.unflushed = memstore_unflushed,
 		.flush = memstore_flush,
 		.fd = memstore_fd
 	}

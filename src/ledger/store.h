@@ -200,9 +200,6 @@ struct store_overlap {
 	 */
 	void	(*on_flushed)(struct store *, void (*)(void *), void *);
 
-	/* Whether a commit is not durable yet. */
-	bool	(*unflushed)(const struct store *);
-
 	/*
 	 * Checks whether the commit is durable, with `wait` after waiting for
 	 * that; if it is, calls the function above. STORE_OK, also if it is not

@@ -366,7 +366,7 @@ charge_batch_flush(struct charge_batch *b, bool wait)
 bool
 charge_batch_unflushed(const struct charge_batch *b)
 {
-	return overlap->flush != NULL && overlap->unflushed(b->store);
+	return !TAILQ_EMPTY(&b->unflushed);
 }
 
 int

@@ -134,12 +134,6 @@ flush_fd(const struct store *s)
 	return s->other != NULL ? s->other->fd : -1;
 }
 
-static bool
-unflushed(const struct store *s)
-{
-	return s->unflushed;
-}
-
 static void
 on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
@@ -159,7 +153,6 @@ const struct store_optional	store_optional = {
 		/* Statements of two halves cost more than the overlap saves. */
 		.halves = NULL,
 		.on_flushed = on_flushed,
-		.unflushed = unflushed,
 		.flush = store_flush,
 		.fd = flush_fd
 	},

@@ -168,12 +168,6 @@ flush_fd(const struct store *s)
 	return s->flusher != NULL ? s->flusher->fd : -1;
 }
 
-static bool
-unflushed(const struct store *s)
-{
-	return s->unflushed;
-}
-
 static void
 on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
@@ -192,7 +186,6 @@ const struct store_optional	store_optional = {
 	.overlap = {
 		.halves = halves,
 		.on_flushed = on_flushed,
-		.unflushed = unflushed,
 		.flush = store_flush,
 		.fd = flush_fd
 	},
