@@ -54,6 +54,24 @@ struct reader {
 	void	*arg;
 };
 
+void
+store_line_row(const struct store_line *line, int column,
+    struct store_row *row)
+{
+	row->date = store_line_number(line, column);
+	row->amount = store_line_number(line, column + 1);
+	row->instance = store_line_text(line, column + 2, &row->instancelen);
+	/* The older program's word for a row without one. */
+	if (row->instance == NULL || (row->instancelen == 5 &&
+	    memcmp(row->instance, "empty", 5) == 0)) {
+		row->instance = "";
+		row->instancelen = 0;
+	}
+	row->tag = store_line_number(line, column + 3);
+	row->state = "";
+	row->statelen = 0;
+}
+
 /* --- numbers --- */
 
 static void

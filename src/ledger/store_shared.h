@@ -77,7 +77,7 @@ struct store_param {
 	int64_t		 number;
 };
 
-/* A row of a result, for the two functions below. */
+/* A row of a result, for the functions below. */
 struct store_line {
 	struct store	*store;
 	size_t		 place;		/* the backend's */
@@ -87,6 +87,14 @@ int64_t		 store_line_number(const struct store_line *, int column);
 /* NULL for NULL. Valid until `each` returns. */
 const char	*store_line_text(const struct store_line *, int column,
 		    size_t *len);
+
+/*
+ * A row of mail_count, without its id and its state: the date, amount, instance
+ * and tag in the columns from `column` on. The instance is valid as long as
+ * store_line_text.
+ */
+void		 store_line_row(const struct store_line *, int column,
+		    struct store_row *);
 
 struct store_call {
 	enum store_statement	 statement;

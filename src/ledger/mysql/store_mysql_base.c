@@ -113,16 +113,8 @@ store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 void
 store_columns(struct store *s, struct store_row *row)
 {
-	memset(row, 0, sizeof(*row));
+	const struct store_line	line = { .store = s };
+
 	row->id = mysqldb_column_text(s->db, 0, &row->idlen);
-	row->date = mysqldb_column(s->db, 1);
-	row->amount = mysqldb_column(s->db, 2);
-	row->instance = mysqldb_column_text(s->db, 3, &row->instancelen);
-	if (row->instance == NULL || (row->instancelen == 5 &&
-	    memcmp(row->instance, "empty", 5) == 0)) {
-		row->instance = "";
-		row->instancelen = 0;
-	}
-	row->tag = mysqldb_column(s->db, 4);
-	row->state = "";
+	store_line_row(&line, 1, row);
 }

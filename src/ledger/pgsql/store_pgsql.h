@@ -123,7 +123,7 @@ void	store_put(struct store *, enum statement, enum column first,
 void	store_empty(struct store *, enum column first, enum column last);
 
 /* Fills in a row of touch `t` from the columns that begin with its date. */
-void	store_row(const struct store *, const struct store_touch *t, int row,
+void	store_row(struct store *, const struct store_touch *t, int row,
 	    int column, struct store_row *);
 
 /* The number of consecutive rows from `row` on that have the same id. */

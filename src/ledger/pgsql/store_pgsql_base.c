@@ -73,23 +73,14 @@ store_empty(struct store *s, enum column first, enum column last)
 }
 
 void
-store_row(const struct store *s, const struct store_touch *t, int row,
-    int column, struct store_row *out)
+store_row(struct store *s, const struct store_touch *t, int row, int column,
+    struct store_row *out)
 {
-	memset(out, 0, sizeof(*out));
+	const struct store_line	line = { s, (size_t)row };
+
 	out->id = t->id;
 	out->idlen = t->idlen;
-	out->date = pgsql_column(s->db, row, column);
-	out->amount = pgsql_column(s->db, row, column + 1);
-	out->instance = pgsql_column_text(s->db, row, column + 2,
-	    &out->instancelen);
-	if (out->instance == NULL || (out->instancelen == 5 &&
-	    memcmp(out->instance, "empty", 5) == 0)) {
-		out->instance = "";
-		out->instancelen = 0;
-	}
-	out->tag = pgsql_column(s->db, row, column + 3);
-	out->state = "";
+	store_line_row(&line, column, out);
 }
 
 int

@@ -35,6 +35,7 @@ folded(struct store *s, const char *id, size_t idlen)
 static int
 read_news(struct store *s, const struct store_reader *reader)
 {
+	const struct store_line	line = { s, NEWS };
 	struct store_row	row;
 	int64_t			rowid;
 	int			more;
@@ -45,15 +46,7 @@ read_news(struct store *s, const struct store_reader *reader)
 		rowid = sqlite_column(s->db, NEWS, 0);
 		row.id = sqlite_column_text(s->db, NEWS, 1, &row.idlen);
 		row.id = folded(s, row.id, row.idlen);
-		row.date = sqlite_column(s->db, NEWS, 2);
-		row.amount = sqlite_column(s->db, NEWS, 3);
-		row.instance = sqlite_column_text(s->db, NEWS, 4,
-		    &row.instancelen);
-		if (row.instancelen == 5 &&
-		    memcmp(row.instance, "empty", 5) == 0)
-			row.instancelen = 0;
-		row.tag = sqlite_column(s->db, NEWS, 5);
-		row.state = sqlite_column_text(s->db, NEWS, 6, &row.statelen);
+		store_line_row(&line, 2, &row);
 		if (!s->behind && rowid > s->read) {
 			memtable_add(s->tail, store_hash(s, row.id, row.idlen),
 			    row.id, row.idlen, row.date, row.amount);

@@ -8,8 +8,7 @@
 #define STATE(name)	"(SELECT value FROM mail_state WHERE name = '" name "')"
 #define NEWEST_ROW	"SELECT ifnull(max(rowid), 0) FROM mail_count"
 
-#define ROW	"c.rowid, id, date, recipient_count, instance," \
-		" ifnull(tag, 0), protocol_state"
+#define ROW	"c.rowid, id, date, recipient_count, instance, ifnull(tag, 0)"
 #define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
 		" since, until, filter"
 
