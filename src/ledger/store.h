@@ -98,6 +98,7 @@ struct store_touch {
 	size_t			 idlen;
 	int64_t			 since;		/* oldest second needed */
 	struct store_cursor	*cursor;
+	struct cache_id		*cached;	/* the caller's */
 };
 
 /* A value of an id that counts distinct values (CHARGE_DISTINCT). */

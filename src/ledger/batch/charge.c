@@ -87,7 +87,6 @@ charge_batch_free(struct charge_batch *b)
 	habits_free(b->habits);
 	free(b->gathered.pair);
 	free(b->gathered.touch);
-	free(b->id);
 	free(b->gathered.value);
 	free(b->hit);
 	free(b);

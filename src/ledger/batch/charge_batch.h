@@ -43,7 +43,6 @@ struct charge_batch {
 	/* --- the running transaction --- */
 	int64_t			 now;
 	struct store_batch	 gathered;	/* ids, values and pairs */
-	struct cache_id		**id;		/* of each touch */
 	size_t			 touches;	/* room */
 	size_t			 values;	/* room */
 	size_t			 pairs;		/* room */

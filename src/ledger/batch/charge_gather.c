@@ -247,26 +247,20 @@ static void
 touch(struct charge_batch *b, struct verdict_id *v)
 {
 	struct store_batch	*g = &b->gathered;
-	struct store_touch	*t;
 	bool			 first;
 
 	v->hash = map_hash(v->id, v->idlen);
 	v->cached = cache_touch(b->cache, v->hash, v->id, v->idlen, &first);
 	if (!first)
 		return;
-	if (g->ntouch == b->touches) {
-		b->touches = b->touches == 0 ? 64 : b->touches * 2;
-		g->touch = alloc_resize(g->touch, b->touches,
-		    sizeof(g->touch[0]));
-		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
-	}
+	g->touch = alloc_room(g->touch, g->ntouch, &b->touches,
+	    sizeof(g->touch[0]));
 	v->cached->index = (uint32_t)g->ntouch;
-	b->id[g->ntouch] = v->cached;
-	t = &g->touch[g->ntouch++];
-	t->id = v->cached->id;
-	t->idlen = v->cached->idlen;
-	t->since = INT64_MAX;
-	t->cursor = cache_cursor(v->cached);
+	g->touch[g->ntouch++] = (struct store_touch){
+		.id = v->cached->id, .idlen = v->cached->idlen,
+		.since = INT64_MAX, .cursor = cache_cursor(v->cached),
+		.cached = v->cached
+	};
 }
 
 enum store_result
@@ -327,7 +321,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 				t->since = since;
 		}
 	for (i = 0; i < g->ntouch; i++)
-		g->touch[i].since = cache_need(b->cache, b->id[i],
+		g->touch[i].since = cache_need(b->cache, g->touch[i].cached,
 		    g->touch[i].since);
 	return STORE_OK;
 }

@@ -9,7 +9,7 @@ on_first(void *arg, size_t i, const struct store_row *row)
 {
 	struct charge_batch	*b = arg;
 
-	cache_first(b->cache, b->id[i], row);
+	cache_first(b->cache, b->gathered.touch[i].cached, row);
 }
 
 static void
@@ -25,7 +25,7 @@ on_again(void *arg, size_t i)
 {
 	struct charge_batch	*b = arg;
 
-	cache_drop(b->cache, b->id[i]);
+	cache_drop(b->cache, b->gathered.touch[i].cached);
 }
 
 static void
@@ -41,7 +41,7 @@ on_counts(void *arg, size_t i, const struct pack_count **counts)
 {
 	struct charge_batch	*b = arg;
 
-	return cache_counts(b->cache, b->id[i], counts);
+	return cache_counts(b->cache, b->gathered.touch[i].cached, counts);
 }
 
 enum store_result
