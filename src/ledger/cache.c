@@ -212,6 +212,12 @@ cache_cursor(struct cache_id *e)
 	return (struct store_cursor *)(void *)e->cursor;
 }
 
+bool
+cache_loaded(const struct cache_id *e)
+{
+	return *(const bool *)(const void *)e->cursor;
+}
+
 void
 cache_complete(struct cache_id *e)
 {
@@ -226,7 +232,7 @@ cache_need(struct cache *c, struct cache_id *e, int64_t since)
 	if (!e->begun) {
 		e->begun = true;
 		e->since = since;
-	} else if (store_loaded(cache_cursor(e)) && since > e->since) {
+	} else if (cache_loaded(e) && since > e->since) {
 		c->bytes -= id_bytes(e);
 		window_forget(&e->window, since);
 		c->bytes += id_bytes(e);
@@ -349,7 +355,7 @@ cache_news(struct cache *c, const struct store_row *row)
 	e = (struct cache_id *)map_find(c->map, hash, row->id, row->idlen);
 	if (e != NULL) {
 		drop_if_void(c, e);
-		if (store_loaded(cache_cursor(e)))
+		if (cache_loaded(e))
 			add_amount(c, e, row->date, row->amount);
 		else
 			cache_drop(c, e);
@@ -412,9 +418,9 @@ cache_trim(struct cache *c)
 }
 
 static bool
-is_known(const struct cache *c, struct cache_id *e)
+is_known(const struct cache *c, const struct cache_id *e)
 {
-	return e->reading > c->last_void && store_loaded(cache_cursor(e));
+	return e->reading > c->last_void && cache_loaded(e);
 }
 
 void

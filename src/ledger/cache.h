@@ -72,9 +72,11 @@ struct cache_id	*cache_touch(struct cache *, uint64_t hash, const char *id,
 struct store_cursor	*cache_cursor(struct cache_id *);
 
 /*
- * Marks the id as loaded, for a cache without a store: what was counted of it
- * is all there is.
+ * cache_loaded: whether the first reading of the id is complete.
+ * cache_complete marks it as loaded, for a cache without a store: what was
+ * counted of it is all there is.
  */
+bool		 cache_loaded(const struct cache_id *);
 void		 cache_complete(struct cache_id *);
 
 /*

@@ -86,12 +86,6 @@ struct store_row {
 #define STORE_CURSOR_SIZE	32
 struct store_cursor;
 
-static inline bool
-store_loaded(const struct store_cursor *c)
-{
-	return *(const bool *)c;
-}
-
 /* An id that a batch touches. */
 struct store_touch {
 	const char		*id;

@@ -88,7 +88,7 @@ add_row(void *arg, const char *id, size_t idlen, int64_t date, int64_t amount)
 		str_fold(folded + bare, idlen - bare);
 	known = cache_touch(l->cache, map_hash(folded, idlen), folded, idlen,
 	    &first);
-	if (!store_loaded(cache_cursor(known))) {
+	if (!cache_loaded(known)) {
 		cache_complete(known);
 		t->list = alloc_room(t->list, t->count, &t->size,
 		    sizeof(t->list[0]));

@@ -134,7 +134,7 @@ decide_batch(struct charge_batch *b)
 	    c != NULL && b->result == STORE_OK; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		for (i = 0; i < c->nids; i++)
-			if (!store_loaded(cache_cursor(c->ids[i].cached)))
+			if (!cache_loaded(c->ids[i].cached))
 				break;
 		/* It waits until all of its ids are read. */
 		if (i < c->nids)
@@ -307,7 +307,7 @@ run_batch(struct charge_batch *b, int64_t now, struct mono mono)
 		TAILQ_INSERT_HEAD(&b->next, c, entry);
 	}
 	result = try_batch(b, now, mono);
-	if (result == STORE_OK &&
+	if (result == STORE_OK && b->gathered.npair > 0 &&
 	    habits_trim(b->habits, b->store, now) == STORE_LOST)
 		result = STORE_LOST;
 	/*
