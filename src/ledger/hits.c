@@ -16,12 +16,17 @@
 #define EVIDENCE_ROWS	200	/* of an id, the newest */
 #define EVIDENCE_SHOWN	3
 
-struct known {
-	struct map_node	 node;		/* first */
+struct known_key {
 	enum hit_kind	 kind;
-	int64_t		 seconds;
+	const char	*id;
 	size_t		 idlen;
-	char		 id[];
+	int64_t		 seconds;
+};
+
+struct known {
+	struct map_node		 node;		/* first */
+	struct known_key	 key;
+	char			 id[];		/* the key's */
 };
 
 struct sent {
@@ -50,23 +55,15 @@ struct hits {
 	struct str	 payload;
 };
 
-struct known_key {
-	enum hit_kind	 kind;
-	const char	*id;
-	size_t		 idlen;
-	int64_t		 seconds;
-};
-
 static int
 same_hit(const struct map_node *node, const void *key, size_t len)
 {
-	const struct known	*e = (const struct known *)node;
-	const struct known_key	*k = key;
+	const struct known_key	*a = &((const struct known *)node)->key;
+	const struct known_key	*b = key;
 
 	(void)len;
-	return e->kind == k->kind && e->seconds == k->seconds &&
-	    e->idlen == k->idlen &&
-	    memcmp(e->id, k->id, k->idlen) == 0;
+	return a->kind == b->kind && a->seconds == b->seconds &&
+	    a->idlen == b->idlen && memcmp(a->id, b->id, b->idlen) == 0;
 }
 
 struct hits *
@@ -128,10 +125,8 @@ hits_first(struct hits *h, enum hit_kind kind, const char *id, size_t idlen,
 		return false;
 	e = alloc_zero(1, sizeof(*e) + idlen);
 	e->node.hash = hash;
-	e->kind = kind;
-	e->seconds = seconds;
-	e->idlen = idlen;
-	memcpy(e->id, id, idlen);
+	e->key = key;
+	e->key.id = memcpy(e->id, id, idlen);
 	map_insert(h->known, &e->node);
 	return true;
 }
@@ -209,7 +204,6 @@ on_row(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t count)
 					    .id = id, .idlen = idlen,
 					    .rule = "", .seconds = seconds,
 					    .hits = count };
-	struct sent			*e;
 	size_t				 i;
 
 	rule = split_id(h, &m.id, &m.idlen, &m.rule, &m.rulelen);
@@ -227,12 +221,8 @@ on_row(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t count)
 	if (!msg_hits_fit(&h->room, &m))
 		return;
 	h->sent = alloc_room(h->sent, h->nsent, &h->size, sizeof(h->sent[0]));
-	e = &h->sent[h->nsent++];
-	e->kind = h->kind;
-	e->id = alloc_copy(id, idlen);
-	e->idlen = idlen;
-	e->seconds = seconds;
-	e->hits = count;
+	h->sent[h->nsent++] = (struct sent){ h->kind, alloc_copy(id, idlen),
+	    idlen, seconds, count };
 }
 
 /* Sends a login whose user was not told (report_user). */

@@ -12,9 +12,8 @@
 #include "lib/clock.h"
 
 /*
- * The hits of every kind (schema_hit_table), for the report. Hits that were
- * sent are subtracted only after the SMTP server has taken the mail, and only
- * as many as were sent.
+ * The hits of every kind, for the report. Hits that were sent are subtracted
+ * only after the SMTP server has taken the mail, and only as many as were sent.
  */
 struct hits;
 

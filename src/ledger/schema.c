@@ -296,25 +296,18 @@ static const char *const	fold[SCHEMA__MAX] = {
 	" AND length(CONVERT(id USING utf8mb4)) = char_length(id)"
 };
 
-const char *
-schema_hit_table(enum hit_kind kind)
+void
+schema_hit_failed(struct log_limit limit[HIT_KIND__MAX], enum hit_kind kind,
+    const char *error)
 {
 	static const char *const	tables[HIT_KIND__MAX] = {
 		[HIT_FULL] = "limit_report", [HIT_NEAR] = "limit_warning",
 		[HIT_SHADOW] = "limit_shadow", [HIT_LOCK] = "limit_lock"
 	};
-
-	return tables[kind];
-}
-
-void
-schema_hit_failed(struct log_limit limit[HIT_KIND__MAX], enum hit_kind kind,
-    const char *error)
-{
-	unsigned int	suppressed;
+	unsigned int			suppressed;
 
 	if (log_allowed(&limit[kind], LOG_SECONDS, &suppressed))
-		log_warning("%s: %s", schema_hit_table(kind), error);
+		log_warning("%s: %s", tables[kind], error);
 }
 
 void

@@ -58,12 +58,9 @@ struct schema_database {
 void	schema_log_step(const char *description, const char *sql,
 	    bool replaces);
 
-/* The table of this kind of hit. */
-const char	*schema_hit_table(enum hit_kind);
-
 /* Logs that the database refused a hit, for each kind once in a while. */
-void		 schema_hit_failed(struct log_limit limit[HIT_KIND__MAX],
-		    enum hit_kind, const char *error);
+void	schema_hit_failed(struct log_limit limit[HIT_KIND__MAX],
+	    enum hit_kind, const char *error);
 
 /* 0, or -1 when a call of `database` failed. *changed: a step was run. */
 int	schema_upgrade(enum schema_dialect, const struct schema_database *,

@@ -292,9 +292,7 @@ void			 store_see(struct store *, const struct store_value *);
 /* In the order of who, kind, what, each once. */
 void			 store_learn(struct store *, const struct store_pair *);
 
-/*
- * Adds one hit of (id, seconds), to the table of its kind (schema_hit_table).
- */
+/* Adds one hit of (id, seconds), to the table of its kind. */
 void			 store_hit(struct store *, enum hit_kind,
 			    const char *id, size_t idlen, int64_t seconds);
 
