@@ -455,8 +455,7 @@ collect_count(void *arg, int64_t when, int64_t amount)
 
 	c->counted = alloc_room(c->counted, c->ncounted, &c->counts,
 	    sizeof(c->counted[0]));
-	c->counted[c->ncounted].date = when;
-	c->counted[c->ncounted++].amount = amount;
+	c->counted[c->ncounted++] = (struct pack_count){ when, amount };
 }
 
 size_t

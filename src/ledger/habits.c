@@ -118,8 +118,7 @@ void
 habits_learned(struct habits *h, const struct store_pair *p,
     const struct habit_terms *terms)
 {
-	uint8_t		*learned;
-	struct pending	*next;
+	uint8_t	*learned;
 
 	learned = &h->learned[((uint64_t)p->who + p->kind) % SLOTS];
 	if (*learned > 0 && *learned <= pairs_max(p->kind) / SHARE) {
@@ -130,10 +129,8 @@ habits_learned(struct habits *h, const struct store_pair *p,
 	if (h->npending == PENDING_MAX)
 		return;
 	*learned = 1;
-	next = &h->pending[h->npending++];
-	next->who = p->who;
-	next->kind = p->kind;
-	next->terms = *terms;
+	h->pending[h->npending++] = (struct pending){ p->who, p->kind,
+	    *terms };
 }
 
 struct list {

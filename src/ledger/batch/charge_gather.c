@@ -139,11 +139,8 @@ name_value(struct store_value *value, const struct verdict_charge *c,
 	if (k->kind != CHARGE_DISTINCT &&
 	    (k->kind != CHARGE_EXTERNAL || k->valuelen == 0))
 		return false;
-	value->id = v->id;
-	value->idlen = v->idlen;
-	value->value = k->value;
-	value->valuelen = k->valuelen;
-	value->date = -1;
+	*value = (struct store_value){ v->id, v->idlen, k->value, k->valuelen,
+	    -1 };
 	return true;
 }
 

@@ -9,13 +9,9 @@
 static void
 add_name(struct store *s, size_t touch, const char *id, size_t idlen)
 {
-	struct store_name	*name;
-
 	s->name = alloc_room(s->name, s->nname, &s->names, sizeof(s->name[0]));
-	name = &s->name[s->nname++];
-	name->touch = touch;
-	name->at = s->names_text.len;
-	name->len = idlen;
+	s->name[s->nname++] = (struct store_name){ touch, s->names_text.len,
+	    idlen };
 	str_add(&s->names_text, id, idlen);
 }
 

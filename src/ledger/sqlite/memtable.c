@@ -83,7 +83,6 @@ void
 memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 {
 	struct memtable_id	*e = t->place[place];
-	struct memtable_count	*c;
 
 	t->rows++;
 	if (date < t->oldest)
@@ -96,10 +95,8 @@ memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 		return;
 	t->count = alloc_room(t->count, t->ncount, &t->size,
 	    sizeof(t->count[0]));
-	c = &t->count[t->ncount];
-	c->count.date = date;
-	c->count.amount = amount;
-	c->before = e->last;
+	t->count[t->ncount] = (struct memtable_count){ { date, amount },
+	    e->last };
 	e->last = (uint32_t)t->ncount++;
 	e->counts++;
 }
