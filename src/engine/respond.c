@@ -259,38 +259,22 @@ answer_if_found(struct responder *r, struct pending *p,
 	return true;
 }
 
-void
-respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
+/*
+ * Learns the verdict, logs it and answers. `memory` is NULL if db_error_action
+ * is another.
+ */
+static void
+answer_verdict(struct responder *r, struct pending *p, struct memory *memory,
+    const struct msg_verdict *v)
 {
-	struct responder	*r = arg;
 	const struct engine	*engine = r->engine;
-	struct policy		*policy = p->policy;
-	const struct settings	*s = policy->settings;
-	const struct str	*answer = &policy->success;
-	struct memory		*memory = NULL;
-	struct mapping		*mapping;
+	const struct settings	*s = p->policy->settings;
+	const struct str	*answer = &p->policy->success;
+	struct mapping		*mapping = memory_mapping(engine->memory);
 	struct msg_charge	*charge = &r->charge;
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
-	/* A reload may have changed db_error_action since the request came. */
-	if (policy->memory)
-		memory = engine->memory;
-	stats_answered(clock_between(p->began, loop_now()));
-	note_trouble(r, none, policy);
-	if (!none) {
-		replay_soon(engine->replay);
-		locks_send(engine->locks);
-	}
-	/* Most requests are accepted without anything to log or to learn. */
-	if (v->verdict == VERDICT_ACCEPTED && !p->bare && v->over == 0 &&
-	    v->shadowed == 0 && v->locked == 0 && v->warned == 0 &&
-	    memory == NULL && !log_debugging()) {
-		stats_verdict(v);
-		client_answer(p->client, answer->data, answer->len);
-		return;
-	}
 	pending_charge(p, charge);
-	mapping = memory_mapping(engine->memory);
 	if (answer_if_found(r, p, charge, v))
 		return;
 	stats_verdict(v);
@@ -313,7 +297,7 @@ respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
 	refusal_verdict(engine->refusals, s, charge, &p->about, v,
 	    none ? memory : NULL);
 	if (v->verdict == VERDICT_UNAVAILABLE)
-		answer = &policy->error;
+		answer = &p->policy->error;
 	else if (v->verdict == VERDICT_REFUSED || v->over != 0) {
 		r->answer.len = 0;
 		str_adds(&r->answer, "action=");
@@ -322,6 +306,36 @@ respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
 		answer = &r->answer;
 	}
 	client_answer(p->client, answer->data, answer->len);
+}
+
+void
+respond_on_verdict(void *arg, struct pending *p, const struct msg_verdict *v)
+{
+	struct responder	*r = arg;
+	const struct engine	*engine = r->engine;
+	struct policy		*policy = p->policy;
+	struct memory		*memory = NULL;
+	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
+
+	/* A reload may have changed db_error_action since the request came. */
+	if (policy->memory)
+		memory = engine->memory;
+	stats_answered(clock_between(p->began, loop_now()));
+	note_trouble(r, none, policy);
+	if (!none) {
+		replay_soon(engine->replay);
+		locks_send(engine->locks);
+	}
+	/* Most requests are accepted without anything to log or to learn. */
+	if (v->verdict == VERDICT_ACCEPTED && !p->bare && v->over == 0 &&
+	    v->shadowed == 0 && v->locked == 0 && v->warned == 0 &&
+	    memory == NULL && !log_debugging()) {
+		stats_verdict(v);
+		client_answer(p->client, policy->success.data,
+		    policy->success.len);
+		return;
+	}
+	answer_verdict(r, p, memory, v);
 }
 
 /* A verdict after the answer. */
