@@ -87,8 +87,9 @@ fuzz_store_init(void)
 static inline bool
 fuzz_store_open(struct fuzz_store *s)
 {
-	char	path[64], reason[256];
-	bool	away;
+	struct store_opening	opening = { .replaces = true };
+	char			path[64], reason[256];
+	bool			away;
 
 	fuzz_store_init();
 	memset(s, 0, sizeof(*s));
@@ -96,8 +97,9 @@ fuzz_store_open(struct fuzz_store *s)
 	(void)snprintf(path, sizeof(path), "%s/db.sqlite3", fuzz_directory);
 	value_set(s->settings->sqlite_config, value_str("database", 8),
 	    value_str(path, strlen(path)));
-	s->store = store_open(s->settings, fuzz_directory_fd, true, &away,
-	    reason, sizeof(reason));
+	opening.settings = s->settings;
+	opening.directory = fuzz_directory_fd;
+	s->store = store_open(&opening, &away, reason, sizeof(reason));
 	if (s->store == NULL) {
 		settings_free(s->settings);
 		return false;

@@ -113,11 +113,15 @@ rig_free(struct rig *r)
 void
 rig_open(struct rig *r)
 {
-	char	reason[256] = "";
-	bool	away;
+	const struct store_opening	opening = {
+		.settings = r->settings,
+		.directory = r->directory,
+		.replaces = true
+	};
+	char				reason[256] = "";
+	bool				away;
 
-	r->store = store_open(r->settings, r->directory, true, &away, reason,
-	    sizeof(reason));
+	r->store = store_open(&opening, &away, reason, sizeof(reason));
 	if (r->store == NULL)
 		fail_msg("%s", reason);
 	r->cache = cache_new(MEMORY);

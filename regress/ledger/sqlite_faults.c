@@ -455,14 +455,18 @@ database_gets_damaged(void **state)
 static void
 no_database_in_the_settings(void **state)
 {
-	struct rig	*r = *state;
-	char		 reason[100] = "";
-	bool		 away;
+	struct rig			*r = *state;
+	const struct store_opening	 opening = {
+		.settings = r->settings,
+		.directory = r->directory,
+		.replaces = true
+	};
+	char				 reason[100] = "";
+	bool				 away;
 
 	value_set(r->settings->sqlite_config, value_str("database", 8),
 	    value_str("/var/lib/", 9));
-	assert_null(store_open(r->settings, r->directory, true, &away, reason,
-	    sizeof(reason)));
+	assert_null(store_open(&opening, &away, reason, sizeof(reason)));
 	assert_false(away);
 	assert_true(strlen(reason) > 0);
 }

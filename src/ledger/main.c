@@ -338,6 +338,7 @@ main(void)
 {
 	struct ledger		*l = &ledger;
 	struct sandbox_needs	 needs;
+	struct store_opening	 opening = { 0 };
 	bool			 connects, away;
 	char			 reason[480];		/* several hosts' */
 
@@ -350,15 +351,18 @@ main(void)
 	memset(&needs, 0, sizeof(needs));
 	needs.role = store_sandbox;
 	connects = needs.role == SANDBOX_LEDGER_SERVER;
-	if (l->engine != NULL && store_optional.start_helper != NULL)
-		store_optional.start_helper(&l->start, l->settings);
+	opening.settings = l->settings;
+	opening.directory = l->start.directory;
+	opening.replaces = l->start.identity.replaces;
+	opening.serves = l->engine != NULL;
+	if (opening.serves && store_optional.start_helper != NULL)
+		store_optional.start_helper(&l->start, &opening);
 	/* From here on the process reads data of others, be it in a file. */
 	if (connects)
 		role_connect(&l->start, &needs);
 	else
 		role_lock(&l->start, &needs);
-	l->store = store_open(l->settings, l->start.directory,
-	    l->start.identity.replaces, &away, reason, sizeof(reason));
+	l->store = store_open(&opening, &away, reason, sizeof(reason));
 	if (l->store == NULL)
 		role_fault(&l->start, away ? ROLE_AWAY : ROLE_FAULT, "%s",
 		    reason);

@@ -209,16 +209,34 @@ struct store_overlap {
 	int	(*fd)(const struct store *);
 };
 
+/* What store_open opens, and for what. */
+struct store_opening {
+	const struct settings	*settings;	/* not used later */
+	/*
+	 * The descriptor of the SQLite file's directory, -1 for servers. It
+	 * stays the caller's and must stay open until store_close.
+	 */
+	int			 directory;
+	bool			 replaces;	/* struct msg_identity */
+	/*
+	 * An engine is served: opens a second connection to a server, for
+	 * commits that overlap. All works without it, but slower.
+	 */
+	bool			 serves;
+	struct checkpointer	*checkpointer;	/* by start_helper, or NULL:
+						   store_open takes it over */
+};
+
 /*
  * Each backend has one such struct. A function that it does not need is NULL.
  */
 struct store_optional {
 	/*
-	 * Call before store_open: starts the checkpointer of the log (SQLite),
-	 * or lets store_open open a second connection for commits that overlap
-	 * (PostgreSQL, MySQL). All works without the helper, but slower.
+	 * A ledger that serves calls this before store_open, with what it gives
+	 * store_open: starts the checkpointer of the log. All works without it,
+	 * but slower.
 	 */
-	void	(*start_helper)(struct role_start *, const struct settings *);
+	void	(*start_helper)(struct role_start *, struct store_opening *);
 
 	/* All members but `halves`, or none. */
 	struct store_overlap	overlap;
@@ -247,12 +265,10 @@ extern const struct store_optional	store_optional;
  * process may reach it; otherwise only the administrator can mend it. An
  * SQLite file that is locked, full or damaged is not an error here: calls fail
  * until it is usable. Nor is a file that may not be written, if `replaces`
- * (struct msg_identity) says that an earlier ledger could. `directory` is the
- * descriptor of that file's directory, -1 for servers; it stays the caller's
- * and must stay open until store_close. The settings are not used later.
+ * says that an earlier ledger could.
  */
-struct store		*store_open(const struct settings *, int directory,
-			    bool replaces, bool *away, char *reason, size_t);
+struct store		*store_open(const struct store_opening *, bool *away,
+			    char *reason, size_t);
 void			 store_close(struct store *);
 
 /* The sandbox role of this backend once it is open. */

@@ -15,17 +15,6 @@
  * waits for the disk with the locks held: there batches do not overlap.
  */
 
-static bool	wanted;
-
-/* A process that only cleans and reports needs no second session. */
-static void
-start_helper(struct role_start *start, const struct settings *settings)
-{
-	(void)start;
-	(void)settings;
-	wanted = true;
-}
-
 /*
  * A host name may stand for several servers. A lock that one session holds and
  * the other sees proves that both are on one server.
@@ -61,7 +50,7 @@ store_other_open(struct store *s, const struct settings *settings,
 	bool	away;
 
 	/* Batches of a cluster's nodes do not lock one row. */
-	if (!wanted || s->cluster)
+	if (s->cluster)
 		return;
 	s->other = mysqldb_open(settings, settings->db_timeout, s->db,
 	    statements, STATEMENT__MAX, &away, reason, sizeof(reason));
@@ -148,7 +137,6 @@ shared(const struct store *s)
 }
 
 const struct store_optional	store_optional = {
-	.start_helper = start_helper,
 	.overlap = {
 		/* Statements of two halves cost more than the overlap saves. */
 		.halves = NULL,

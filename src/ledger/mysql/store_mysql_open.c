@@ -228,15 +228,15 @@ const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SERVER;
 const char *const	store_placeholder = "?";
 
 struct store *
-store_open(const struct settings *settings, int directory, bool replaces,
-    bool *away, char *reason, size_t size)
+store_open(const struct store_opening *o, bool *away, char *reason,
+    size_t size)
 {
-	struct store	*s;
-	bool		 good;
+	const struct settings	*settings = o->settings;
+	struct store		*s;
+	bool			 good;
 
-	(void)directory;
 	s = alloc_zero(1, sizeof(*s));
-	s->replaces = replaces;
+	s->replaces = o->replaces;
 	s->changes = -1;
 	writers_init(&s->others);
 	foreign_init(&s->foreign, settings);
@@ -255,7 +255,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		mysqldb_close(s->builder);
 		s->builder = NULL;
 		s->error[0] = '\0';
-		store_other_open(s, settings, statements);
+		if (o->serves)
+			store_other_open(s, settings, statements);
 		return s;
 	}
 	/* Only the administrator can mend a table that cannot be altered. */

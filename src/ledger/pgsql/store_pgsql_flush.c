@@ -18,17 +18,6 @@
 
 static const char *const	flush[] = { STORE_FLUSH };
 
-static bool	wanted;
-
-/* A process that only cleans and reports needs no second connection. */
-static void
-start_helper(struct role_start *start, const struct settings *settings)
-{
-	(void)start;
-	(void)settings;
-	wanted = true;
-}
-
 /*
  * A host name may stand for several servers. A lock that one session holds and
  * the other cannot take proves that both are on one server.
@@ -57,8 +46,6 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	char	reason[256] = "it is another server";
 	bool	away;
 
-	if (!wanted)
-		return;
 	s->flusher = pgsql_open(settings, s->db, &away, reason, sizeof(reason));
 	if (s->flusher != NULL) {
 		/*
@@ -182,7 +169,6 @@ shared(const struct store *s)
 }
 
 const struct store_optional	store_optional = {
-	.start_helper = start_helper,
 	.overlap = {
 		.halves = halves,
 		.on_flushed = on_flushed,

@@ -466,16 +466,16 @@ const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SERVER;
 const char *const	store_placeholder = "$1";
 
 struct store *
-store_open(const struct settings *settings, int directory, bool replaces,
-    bool *away, char *reason, size_t size)
+store_open(const struct store_opening *o, bool *away, char *reason,
+    size_t size)
 {
-	struct store	*s;
-	int64_t		 other;
-	size_t		 i;
+	const struct settings	*settings = o->settings;
+	struct store		*s;
+	int64_t			 other;
+	size_t			 i;
 
-	(void)directory;
 	s = alloc_zero(1, sizeof(*s));
-	s->replaces = replaces;
+	s->replaces = o->replaces;
 	s->changes = -1;
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
 	writers_init(&s->others);
@@ -486,7 +486,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	if (s->db == NULL)
 		goto fail;
 	s->description = alloc_printf("pgsql %s", s->db->place);
-	if (s->db->exposed && !replaces)
+	if (s->db->exposed && !o->replaces)
 		log_warning("%s: this libpq (before 16) shows the password to "
 		    "any server that listens there and asks for it: use a UNIX "
 		    "socket or sslmode=verify-full", s->description);
@@ -501,7 +501,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		goto fail;
 	}
 	if (set_up(s, settings) == 0) {
-		store_flusher_open(s, settings);
+		if (o->serves)
+			store_flusher_open(s, settings);
 		if (store_check_standby(s) == 0)
 			return s;
 	}

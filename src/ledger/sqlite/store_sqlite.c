@@ -32,9 +32,6 @@
 const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SQLITE;
 const char *const	store_placeholder = "?1";
 
-/* Started before store_open, which takes it. */
-static struct checkpointer	*started;
-
 /* The path of the database, and its last component; NULL: there is none. */
 static const char *
 database_path(const struct settings *settings, const char **name)
@@ -52,15 +49,15 @@ database_path(const struct settings *settings, const char **name)
 /* --- the checkpointer --- */
 
 void
-store_start_helper(struct role_start *start, const struct settings *settings)
+store_start_helper(struct role_start *start, struct store_opening *o)
 {
 	struct sandbox_needs	 needs = { .role = SANDBOX_LEDGER_SQLITE };
 	const char		*name;
 
-	if (database_path(settings, &name) == NULL || start->directory == -1)
+	if (database_path(o->settings, &name) == NULL || start->directory == -1)
 		return;
-	started = checkpointer_start(start, &needs, name);
-	if (started == NULL)
+	o->checkpointer = checkpointer_start(start, &needs, name);
+	if (o->checkpointer == NULL)
 		log_warning("checkpointer of the write-ahead log: %s",
 		    strerror(errno));
 }
@@ -263,9 +260,10 @@ store_begin_own(struct store *s)
 }
 
 struct store *
-store_open(const struct settings *settings, int directory, bool replaces,
-    bool *away, char *reason, size_t size)
+store_open(const struct store_opening *o, bool *away, char *reason,
+    size_t size)
 {
+	const struct settings	*settings = o->settings;
 	const struct value	*sync;
 	struct store		*s;
 	const char		*path, *name;
@@ -277,7 +275,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		(void)strlcpy(reason, "sqlite_config names no database", size);
 		return NULL;
 	}
-	if (!replaces && (error = sqlite_denied(directory, name, which,
+	if (!o->replaces && (error = sqlite_denied(o->directory, name, which,
 	    sizeof(which))) != 0) {
 		(void)snprintf(reason, size,
 		    "sqlite %.*s%s can never be written: %s",
@@ -287,7 +285,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s = alloc_zero(1, sizeof(*s));
 	s->name = alloc_string(name);
 	s->description = alloc_printf("sqlite %s", path);
-	s->directory = directory;
+	s->directory = o->directory;
 	sync = value_get(settings->sqlite_config, "synchronous");
 	s->full = sync != NULL && sync->type == VALUE_STR &&
 	    strcasecmp(sync->bytes, "full") == 0;
@@ -299,8 +297,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	str_init(&s->folded);
 	str_init(&s->clean_id);
 	str_init(&s->clean_value);
-	s->checkpointer = started;
-	started = NULL;
+	s->checkpointer = o->checkpointer;
 	(void)store_ready(s);
 	return s;
 }

@@ -307,7 +307,7 @@ enum store_result	 store_end(struct store *, bool good);
 
 /* Starts the checkpointer: struct store_optional. */
 void			 store_start_helper(struct role_start *,
-			    const struct settings *);
+			    struct store_opening *);
 
 /*
  * Starts a checkpoint when the log has grown enough or a second has passed.
