@@ -60,7 +60,7 @@ my @lies = (
 	['ledger-charge-empty', 'ledger'],
 	['ledger-charge-left-over', 'ledger'],
 	map({ ["ledger-charge-cut $_", 'ledger'] } 1, 9, 17, 33, 60),
-	['ledger-charge-extreme', 'borne'],
+	['ledger-charge-extreme', 'ledger'],
 	map({ ["ledger-charge-mutated $_", 'ledger'] } 1 .. 4),
 	['ledger-charge-flood', 'borne'],
 	['ledger-top-flood', 'ledger'],
