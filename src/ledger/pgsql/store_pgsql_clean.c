@@ -134,11 +134,12 @@ enum store_result
 store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
     const char *, size_t, int64_t, int64_t), void *arg)
 {
-	char		 fetch[64];
-	const char	*id;
-	size_t		 idlen;
-	int		 rows, i;
-	bool		 good = true;
+	enum store_result	 result;
+	char			 fetch[64];
+	const char		*id;
+	size_t			 idlen;
+	int			 rows, i;
+	bool			 good = true;
 
 	(void)snprintf(fetch, sizeof(fetch), "FETCH %zu FROM mail_rows", max);
 	pgsql_begin(s->db);
@@ -157,8 +158,12 @@ store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
 			each(arg, id, idlen, pgsql_column(s->db, i, 1),
 			    pgsql_column(s->db, i, 2));
 	}
-	if (pgsql_end(s->db) == -1 || rows == -1)
-		return store_failed(s);
+	if (pgsql_end(s->db) == -1 || rows == -1) {
+		result = store_failed(s);
+		/* The cursor has ended with its transaction. */
+		return result == STORE_BUSY && *position > 0 ? STORE_FAILED :
+		    result;
+	}
 	(*position)++;
 	if ((size_t)rows == max)
 		return STORE_OK;
