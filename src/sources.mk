@@ -102,7 +102,8 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/candidate.c \
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
-		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
+		src/parent/messages.c src/parent/options.c \
+		${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
 		${LEDGER_SQLITE_SRCS} src/ledger/server/foreign.c \
 		src/ledger/server/writers.c ${REPORT_PURE_SRCS} \
 		${CTL_ROOM_SRCS} ${LEDGER_RIG_SRCS}

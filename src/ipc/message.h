@@ -44,7 +44,7 @@ enum message_type {
 	MSG_ALIVE,		/* the answer */
 	MSG_SETTINGS_TAKEN,	/* number: generation now in force */
 	MSG_FAULT,		/* text: why it cannot start; it exits */
-	MSG_PEER_BROKEN,	/* engine or ledger: the other one of them
+	MSG_PEER_BROKEN,	/* engine or serving ledger: the other one
 				   broke the rules of their channel */
 	/* between engine and ledger */
 	MSG_CHARGE,		/* struct msg_charge, answered by number */

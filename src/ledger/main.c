@@ -30,16 +30,17 @@ drop_engine(struct ledger *l)
 
 /*
  * The channel to the engine is of no use any more, with this errno. After an
- * engine that broke the rules the parent must start another one. It would not
- * send another channel after a fault of this process, so the next ledger must
- * take over.
+ * engine that broke the rules the parent must start another one; only the
+ * serving ledger may ask for that. The parent would not send another channel
+ * after a fault of this process, so the next ledger must take over.
  */
 static void
 lose_engine(struct ledger *l, int error)
 {
-	if (error == EBADMSG)
+	if (error == EBADMSG && !l->scans)
 		channel_signal(l->parent, MSG_PEER_BROKEN, 0);
-	else if (error != 0 && error != EPIPE && error != ECONNRESET)
+	else if (error != 0 && error != EBADMSG && error != EPIPE &&
+	    error != ECONNRESET)
 		log_fatal("channel to the engine: %s", strerror(error));
 	drop_engine(l);
 }

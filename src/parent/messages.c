@@ -85,8 +85,11 @@ on_fault(struct parent *p, enum slot slot, const struct message *m)
 }
 
 /*
- * The engine and the ledger are useless without a channel to each other, and
- * start_again makes the next one.
+ * The engine and the serving ledger are useless without a channel to each
+ * other, and start_again makes the next one. The replaced ledger needs none,
+ * and other ledgers may not accuse the engine. An accusation may be about the
+ * process before, if that ended at once; then its successor is killed, and
+ * started again too.
  */
 static int
 on_peer_broken(struct parent *p, enum slot slot, const struct message *m)
@@ -95,8 +98,11 @@ on_peer_broken(struct parent *p, enum slot slot, const struct message *m)
 			    SLOT_ENGINE;
 	struct child	*peer = &p->child[other];
 
-	if (m->len != 0)
+	if (m->len != 0 || (slot != SLOT_ENGINE && slot != SLOT_LEDGER &&
+	    slot != SLOT_OLD_LEDGER))
 		return -1;
+	if (slot == SLOT_OLD_LEDGER)
+		return 0;
 	if (peer->channel == NULL || peer->killed ||
 	    peer->state == CHILD_LEAVING)
 		return 0;
