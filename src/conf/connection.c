@@ -113,13 +113,28 @@ connection_keyword(const char *setting, size_t n, bool *used)
 	return NULL;
 }
 
+/*
+ * Whether it is the path of a file. ":memory:" and "" do not survive the
+ * process, so they would limit nothing after a restart; "file:" begins a URI.
+ */
+static bool
+is_file(const char *path)
+{
+	const char	*base = strrchr(path, '/');
+
+	if (path[0] == ':' || strncmp(path, "file:", 5) == 0)
+		return false;
+	base = base == NULL ? path : base + 1;
+	return *base != '\0' && strcmp(base, ".") != 0 &&
+	    strcmp(base, "..") != 0;
+}
+
 /* NULL if the value is of this kind, else the description of the kind. */
 static const char *
 expected_type(enum connection_kind kind, const struct value *v)
 {
-	const char	*base;
-	int64_t		 n;
-	bool		 text;
+	int64_t	n;
+	bool	text;
 
 	text = v->type == VALUE_STR && memchr(v->bytes, '\0', v->len) == NULL;
 	switch (kind) {
@@ -128,17 +143,7 @@ expected_type(enum connection_kind kind, const struct value *v)
 	case KIND_TEXT:
 		return text ? NULL : "a string";
 	case KIND_FILE:
-		/*
-		 * ":memory:" and "" do not survive the process, so they would
-		 * limit nothing after a restart; "file:" begins a URI.
-		 */
-		if (!text || v->bytes[0] == ':' ||
-		    strncmp(v->bytes, "file:", 5) == 0)
-			return "the path of a file";
-		base = strrchr(v->bytes, '/');
-		base = base == NULL ? v->bytes : base + 1;
-		return *base != '\0' && strcmp(base, ".") != 0 &&
-		    strcmp(base, "..") != 0 ? NULL : "the path of a file";
+		return text && is_file(v->bytes) ? NULL : "the path of a file";
 	case KIND_WHOLE:
 		if (text && num_parse(v->bytes, v->len, 0, INT32_MAX, &n) == 0)
 			return NULL;
