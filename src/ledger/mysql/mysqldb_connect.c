@@ -293,6 +293,19 @@ set_listed(struct mysqldb_host *host, const char *entry, size_t len)
 	host->listed = true;
 }
 
+/* The libraries keep the password to reconnect; we never do. */
+static void
+wipe_password(MYSQL *conn)
+{
+	char	*const kept[] = { conn->passwd, conn->options.password };
+	size_t	 i;
+
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (kept[i] != NULL)
+			explicit_bzero(kept[i], strlen(kept[i]));
+	scrub_memory();
+}
+
 /* On failure db->error says why; without *away no other host is better. */
 static int
 connect_host(struct mysqldb *db, const struct settings *settings,
@@ -302,9 +315,8 @@ connect_host(struct mysqldb *db, const struct settings *settings,
 	const char		*name = config_text(config, "db", "database");
 	struct mysqldb_tls	 tls;
 	MYSQL			*conn;
-	char			 place[160], *kept[2];
+	char			 place[160];
 	int64_t			 read_only = 0;
-	size_t			 i;
 
 	if ((conn = mysql_init(NULL)) == NULL) {
 		(void)strlcpy(db->error, "the database's library has no memory",
@@ -331,13 +343,7 @@ connect_host(struct mysqldb *db, const struct settings *settings,
 	    name != NULL ? name : "?", host->listed ? host->label :
 	    host->name != NULL ? host->name : "this host");
 	str_printable(db->place, sizeof(db->place), place, strlen(place));
-	/* The libraries keep the password to reconnect; we never do. */
-	kept[0] = conn->passwd;
-	kept[1] = conn->options.password;
-	for (i = 0; i < 2; i++)
-		if (kept[i] != NULL)
-			explicit_bzero(kept[i], strlen(kept[i]));
-	scrub_memory();
+	wipe_password(conn);
 	/*
 	 * After a planned switch the old primary still accepts connections, and
 	 * writes of an account with the right to write to a read-only server.

@@ -96,6 +96,24 @@ on_busy(void *arg, int count)
 	return 1;
 }
 
+/* SQLite's result of the first read of the file. */
+static int
+set_up(struct sqlite *s)
+{
+	sqlite3_extended_result_codes(s->db, 1);
+	(void)sqlite3_busy_handler(s->db, on_busy, s);
+	/*
+	 * The triggers are for writes of other programs, so they are off for
+	 * ours.
+	 */
+	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0,
+	    NULL);
+	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_wal_hook(s->db, on_commit, s);
+	return sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_master", NULL,
+	    NULL, NULL);
+}
+
 struct sqlite *
 sqlite_open(int directory, const char *name, int busy_ms,
     const char *const *list, size_t count, enum sqlite_fault *fault,
@@ -110,6 +128,7 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	for (i = 0; i < SQLITE_FILES; i++)
 		s->file[i].name = alloc_printf("%s%s", name, suffix[i]);
 	s->directory = directory;
+	s->busy_ms = busy_ms;
 	s->list = list;
 	s->count = count;
 	s->statement = alloc_zero(count, sizeof(s->statement[0]));
@@ -127,23 +146,8 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
 	    "unix");
 	free(path);
-	if (code == SQLITE_OK) {
-		sqlite3_extended_result_codes(s->db, 1);
-		s->busy_ms = busy_ms;
-		(void)sqlite3_busy_handler(s->db, on_busy, s);
-		/*
-		 * The triggers are for writes of other programs, so they are
-		 * off for ours.
-		 */
-		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER,
-		    0, NULL);
-		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1,
-		    NULL);
-		sqlite3_wal_hook(s->db, on_commit, s);
-		/* This is the first read of the file. */
-		code = sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_master",
-		    NULL, NULL, NULL);
-	}
+	if (code == SQLITE_OK)
+		code = set_up(s);
 	if (code != SQLITE_OK || sqlite_look(s) != SQLITE_FILES_OURS ||
 	    !s->file[0].known) {
 		if (code == SQLITE_OK)
