@@ -260,6 +260,35 @@ touch(struct charge_batch *b, struct verdict_id *v)
 	};
 }
 
+/*
+ * Finds the oldest second that the batch needs of each id, so that one first
+ * reading serves all charges of the id. An instance may be older than every
+ * window: its charges are read as far back as instances are remembered.
+ */
+static void
+need_since(struct charge_batch *b, int64_t now)
+{
+	const struct verdict_id	*v;
+	struct store_batch	*g = &b->gathered;
+	struct verdict_charge	*c;
+	struct store_touch	*t;
+	int64_t			 since;
+	size_t			 i;
+
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nids; i++) {
+			v = &c->ids[i];
+			t = &g->touch[v->cached->index];
+			since = num_sub_clamp(now, window_longest(
+			    verdict_limits(&c->keys[v->key]), b->configured));
+			if (since < t->since)
+				t->since = since;
+		}
+	for (i = 0; i < g->ntouch; i++)
+		g->touch[i].since = cache_need(b->cache, g->touch[i].cached,
+		    g->touch[i].since);
+}
+
 enum store_result
 charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 {
@@ -267,10 +296,8 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	struct verdict_charge	*c;
 	struct verdict_key	*k;
 	struct verdict_id	*v;
-	struct store_touch	*t;
 	struct instance_keys	 name;
 	enum store_result	 result;
-	int64_t			 since;
 	size_t			 i;
 
 	g->ntouch = g->nvalue = b->nhit = 0;
@@ -302,23 +329,6 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	    (result = override_table_refresh(b->overrides, b->store, now,
 	    mono)) == STORE_LOST)
 		return result;
-	/*
-	 * The oldest second that the batch needs of an id, so that one first
-	 * reading serves all charges of the id. An instance may be older than
-	 * every window: its charges are read as far back as instances are
-	 * remembered.
-	 */
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nids; i++) {
-			v = &c->ids[i];
-			t = &g->touch[v->cached->index];
-			since = num_sub_clamp(now, window_longest(
-			    verdict_limits(&c->keys[v->key]), b->configured));
-			if (since < t->since)
-				t->since = since;
-		}
-	for (i = 0; i < g->ntouch; i++)
-		g->touch[i].since = cache_need(b->cache, g->touch[i].cached,
-		    g->touch[i].since);
+	need_since(b, now);
 	return STORE_OK;
 }

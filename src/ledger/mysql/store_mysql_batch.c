@@ -206,6 +206,22 @@ write_hits(struct store *s, enum hit_kind kind)
 	}
 }
 
+/* The batch's rows are committed; `seq` is the number of the last one. */
+static void
+own_rows(struct store *s, int64_t seq)
+{
+	size_t	i;
+
+	writers_own(&s->others, seq, (int64_t)s->nrow * s->step);
+	/* Under the lock no other daemon added rows. */
+	for (i = 0; i < s->ntouch; i++)
+		if (s->touch[i].cursor->loaded)
+			s->touch[i].cursor->newest = store_batch_of(s, i) +
+			    (s->alone || s->slot[s->place[i]].raised);
+	if (s->cluster)
+		s->took = (clock_mono().ns - s->begun.ns) / 1000000 + 1;
+}
+
 enum store_result
 store_commit(struct store *s, bool *later)
 {
@@ -251,17 +267,8 @@ store_commit(struct store *s, bool *later)
 		return result;
 	if (s->alone && !empty)
 		s->left = s->base + 1;
-	if (s->nrow > 0) {
-		writers_own(&s->others, seq, (int64_t)s->nrow * s->step);
-		/* Under the lock no other daemon added rows. */
-		for (i = 0; i < s->ntouch; i++)
-			if (s->touch[i].cursor->loaded)
-				s->touch[i].cursor->newest =
-				    store_batch_of(s, i) + (s->alone ||
-				    s->slot[s->place[i]].raised);
-		if (s->cluster)
-			s->took = (clock_mono().ns - s->begun.ns) / 1000000 + 1;
-	}
+	if (s->nrow > 0)
+		own_rows(s, seq);
 	if (*later)
 		return store_flush_begin(s);
 	/* An answer may depend on what the last batch recorded. */

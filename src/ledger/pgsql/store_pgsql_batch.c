@@ -206,14 +206,32 @@ write_hits(struct store *s, enum hit_kind kind)
 		schema_hit_failed(s->hit_failed, kind, s->error);
 }
 
+/*
+ * The batch's rows, if it has any, are committed; `seq` is the number of the
+ * last one, else 0.
+ */
+static void
+own_rows(struct store *s, int64_t seq)
+{
+	struct store_cursor	*c;
+	size_t			 i;
+
+	if (s->column[ROW_ID].count > 0)
+		writers_own(&s->others, seq, s->column[ROW_ID].count);
+	/* Under the lock no other daemon added rows. */
+	for (i = 0; i < s->ntouch; i++) {
+		c = s->touch[i].cursor;
+		if (c->loaded && c->newest < seq)
+			c->newest = seq;
+	}
+}
+
 enum store_result
 store_commit(struct store *s, bool *later)
 {
-	struct store_cursor	*c;
-	enum hit_kind		 kind;
-	int64_t			 seq = 0;
-	size_t			 i;
-	bool			 good;
+	enum hit_kind	kind;
+	int64_t		seq = 0;
+	bool		good;
 
 	foreign_give_back(&s->foreign);
 	*later = *later && s->flusher != NULL && s->column[ROW_ID].count > 0;
@@ -243,14 +261,7 @@ store_commit(struct store *s, bool *later)
 	if (good && s->column[ROW_ID].count > 0)
 		seq = pgsql_column(s->db, 0, 0);
 	if (good && pgsql_end(s->db) == 0) {
-		if (s->column[ROW_ID].count > 0)
-			writers_own(&s->others, seq, s->column[ROW_ID].count);
-		/* Under the lock no other daemon added rows. */
-		for (i = 0; i < s->ntouch; i++) {
-			c = s->touch[i].cursor;
-			if (c->loaded && c->newest < seq)
-				c->newest = seq;
-		}
+		own_rows(s, seq);
 		if (s->column[SUMS_ID].count > 0)
 			s->touch[s->sums].cursor->rows = 0;
 		for (kind = 0; kind < HIT_KIND__MAX; kind++)
