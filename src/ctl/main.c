@@ -458,16 +458,14 @@ run(int argc, char **argv)
 	return status;
 }
 
-int
-main(int argc, char **argv)
+/* The status to exit with; -1: a command follows. */
+static int
+read_options(int argc, char **argv)
 {
-	struct str	out;
-	int		c, status;
+	struct str	none;
+	int		c;
 
-	str_init(&out);
-	(void)signal(SIGPIPE, SIG_IGN);
-	option.patience = PATIENCE_S;
-	option.socket = alloc_printf("%s/control", paths_rundir);
+	str_init(&none);
 	/*
 	 * The `+` makes the GNU C library stop at the first word that is not an
 	 * option.
@@ -476,7 +474,7 @@ main(int argc, char **argv)
 		switch (c) {
 		case 'h':
 			usage(stdout);
-			return print(&out, STATUS_OK);
+			return print(&none, STATUS_OK);
 		case 'j':
 			option.json = true;
 			break;
@@ -493,15 +491,29 @@ main(int argc, char **argv)
 			return STATUS_USAGE;
 		case 'V':
 			printf("policyctl %s\n", VERSION);
-			return print(&out, STATUS_OK);
+			return print(&none, STATUS_OK);
 		default:
 			usage(stderr);
 			return STATUS_USAGE;
 		}
-	if (optind == argc) {
-		usage(stderr);
-		return STATUS_USAGE;
-	}
+	if (optind < argc)
+		return -1;
+	usage(stderr);
+	return STATUS_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct str	out;
+	int		status;
+
+	str_init(&out);
+	(void)signal(SIGPIPE, SIG_IGN);
+	option.patience = PATIENCE_S;
+	option.socket = alloc_printf("%s/control", paths_rundir);
+	if ((status = read_options(argc, argv)) != -1)
+		return status;
 	if (strcmp(argv[optind], "page") != 0)
 		status = run(argc - optind, argv + optind);
 	else if (argc - optind <= 2 && !option.json)
