@@ -334,6 +334,27 @@ stop_ledger(struct ledger *l)
 	store_close(l->store);
 }
 
+/* Makes what uses the store. */
+static void
+make_parts(struct ledger *l)
+{
+	l->cache = cache_new((size_t)l->settings->memory_limit);
+	l->limits = lookup_new(LOOKUP_LIMITS, l->settings);
+	l->ids = lookup_new(LOOKUP_IDS, l->settings);
+	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->ids,
+	    l->settings);
+	l->batch->answers = dispatch_answers(l);
+	l->batch->overrides->on_read = dispatch_on_overrides;
+	l->batch->overrides->on_set = dispatch_on_override_set;
+	l->batch->overrides->arg = l;
+	l->hits = hits_new();
+	l->notices = notices_new();
+	l->history = history_new();
+	TAILQ_INIT(&l->asked.list);
+	if (l->settings->report_immediately)
+		hits_load(l->hits, l->store);
+}
+
 int
 main(void)
 {
@@ -368,22 +389,7 @@ main(void)
 		role_fault(&l->start, away ? ROLE_AWAY : ROLE_FAULT, "%s",
 		    reason);
 	settings_wipe_connections(l->settings);
-	l->cache = cache_new((size_t)l->settings->memory_limit);
-	l->limits = lookup_new(LOOKUP_LIMITS, l->settings);
-	l->ids = lookup_new(LOOKUP_IDS, l->settings);
-	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->ids,
-	    l->settings);
-	l->batch->answers = dispatch_answers(l);
-	l->batch->overrides->on_read = dispatch_on_overrides;
-	l->batch->overrides->on_set = dispatch_on_override_set;
-	l->batch->overrides->arg = l;
-	l->hits = hits_new();
-	l->notices = notices_new();
-	l->history = history_new();
-	TAILQ_INIT(&l->asked.list);
-	if (l->settings->report_immediately)
-		hits_load(l->hits, l->store);
-
+	make_parts(l);
 	if (connects)
 		role_lock(&l->start, &needs);
 	if (l->engine != NULL)
